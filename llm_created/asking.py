@@ -66,7 +66,7 @@ async def ask_all(
     async with AsyncExitStack() as stack:
         budget = parts.budget(settings, opened)
         tally.budget = budget
-        client = await parts.client(settings, identity, opened, budget, stack)
+        client = await parts.client(settings, identity, opened, stack)
         calls = Calls(identity.digest, client, opened, budget, settings.concurrency, tally)
         stack.push_async_callback(calls.drain)
         stop = stop or asyncio.Event()
@@ -105,6 +105,7 @@ async def ask_all(
 
 async def _wake(stop: asyncio.Event, calls: Calls) -> None:
     await stop.wait()
+    calls.ending = True
     calls.wake()
 
 

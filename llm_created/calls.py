@@ -5,26 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 from .budget import Budget, CapReached
-from .client import Client, Reply, Request, Usage
+from .client import Client, Reply, Request, Usage, checked
 from .errors import LLMCreatedError, RequestFailed, RunFailed
 from .journal import Journal
 from .prompt import Message
 from .tally import Tally
-from .text import digest
+from .text import digest, shorten
 
 Use = Callable[[Reply], None]
 
 
-class Call(NamedTuple):
-    """A call on its way: what it asks, for how many rows, what was reserved for it, and who takes in the reply."""
+@dataclass(slots=True)
+class Call:
+    """A call on its way: what it asks, for how many rows, what is reserved for it, and who takes in the reply."""
 
     request: Request
     rows: int
     reserved: Usage
     use: Use
+    attempts: int = 0
 
 
 class Calls:
@@ -40,6 +43,7 @@ class Calls:
 
     Attributes:
         fatal (`LLMCreatedError`, *optional*): why no further request can succeed.
+        ending (`bool`): nothing more is sent; what is on its way is taken in.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Calls:
         self.run, self.client, self.journal, self.budget = run, client, journal, budget
         self.concurrency, self.tally = concurrency, tally
         self.fatal: LLMCreatedError | None = None
+        self.ending = False
         self.in_flight: set[asyncio.Task[Reply]] = set()
         self._ended: asyncio.Queue[tuple[Call, asyncio.Task[Reply]] | None] = asyncio.Queue()
         self._failed: list[Call] = []
@@ -63,25 +68,44 @@ class Calls:
 
     def room(self, waiting: int) -> bool:
         """Whether one more may be in flight, beside those that wait to be sent."""
-        return self.fatal is None and len(self.in_flight) + waiting < self.concurrency
+        return self.fatal is None and not self.ending and len(self.in_flight) + waiting < self.concurrency
 
     def reserve(self, request: Request, rows: int, use: Use) -> Call | None:
         """Reserve what the request may cost, or `None`: a cap leaves no room for it."""
-        reserved = self.budget.expect(request.messages, rows)
-        return Call(request, rows, reserved, use) if self.budget.reserve(reserved, rows) else None
+        reserved = self.budget.reserve(request.messages, rows)
+        if reserved is None:
+            return None
+        call = Call(replace(request, max_tokens=reserved.bound), rows, reserved.usage, use)
+        call.request = replace(call.request, attempt=lambda lost: self._attempt(call, lost))
+        return call
+
+    def _attempt(self, call: Call, lost: bool) -> None:
+        """The client is about to send this: again, if it did before.
+
+        Raises:
+            RequestFailed: the run is ending, and this is not on its way.
+            CapReached: a cap leaves no room for another attempt.
+        """
+        if self.ending or self.fatal is not None:
+            raise RequestFailed("the run is ending")
+        if call.attempts:
+            self.budget.retry(call.reserved, lost)
+            self.journal.retried(call.request, lost)
+        call.attempts += 1
 
     def send(self, calls: Sequence[Call]) -> None:
         """Journal that these are on their way, and send them."""
         if calls:
             self.journal.submitted((call.request, call.reserved) for call in calls)
         for call in calls:
+            call.attempts = 0
             task = asyncio.create_task(self._complete(call.request))
             self.in_flight.add(task)
             task.add_done_callback(lambda task, call=call: self._ended.put_nowait((call, task)))  # type: ignore[misc]
         self.tally.in_flight = len(self.in_flight)
 
     async def _complete(self, request: Request) -> Reply:
-        return await self.client.complete(request)
+        return checked(await self.client.complete(request), request)
 
     def wake(self) -> None:
         """Let `receive` return, whatever has arrived."""
@@ -89,41 +113,56 @@ class Calls:
 
     async def receive(self) -> None:
         """Wait for a reply; take in all that have come; journal them, and only then use them."""
+        for call, reply in self._journaled(await self._arrived()):
+            call.use(reply)
+
+    async def drain(self) -> None:
+        """Take in what is paid for and still on its way, without using it."""
+        self.ending = True
+        while self.in_flight:
+            self._journaled(await self._arrived())
+
+    async def _arrived(self) -> list[tuple[Call, asyncio.Task[Reply]]]:
         ended = [await self._ended.get()]
         while not self._ended.empty():
             ended.append(self._ended.get_nowait())
-        for call, reply in self._journaled([one for one in ended if one is not None]):
-            call.use(reply)
+        return [one for one in ended if one is not None]
 
     def _journaled(self, ended: Sequence[tuple[Call, asyncio.Task[Reply]]]) -> list[tuple[Call, Reply]]:
-        """The replies among the requests that have ended, written to the journal."""
+        """The replies among the requests that have ended, written to the journal before anything is made of the
+        others."""
         replies: list[tuple[Call, Reply]] = []
+        failed: list[tuple[Call, LLMCreatedError]] = []
         for call, task in ended:
             self.in_flight.discard(task)
-            error = task.exception()
+            error = _error_of(task)
             if error is None:
-                replies.append((call, task.result().storable()))
-                continue
-            self.budget.settle(call.reserved, Usage(0, 0, False))
-            self.journal.failed(call.request)
-            if isinstance(error, (RequestFailed, CapReached)):
-                self._failed.append(call)
-                self._failures[call.request.id] += 1
-                self._last_error = str(error)
-            elif isinstance(error, LLMCreatedError):
-                self.fatal = self.fatal or error
+                replies.append((call, task.result()))
             else:
-                raise error
+                failed.append((call, error))
+        self.tally.in_flight = len(self.in_flight)
+        self.journal.answered([(call.request, reply) for call, reply in replies])
+        self.journal.failed([(call.request, error.lost) for call, error in failed])
         for call, reply in replies:
             self.budget.settle(call.reserved, reply.usage)
-            self.budget.learn(call.request.messages, reply.usage, call.rows)
-        self.journal.answered([(call.request, reply) for call, reply in replies])
+            self.budget.learn(call.request, reply, call.rows)
+        for call, error in failed:
+            self._fail(call, error)
         self.tally.calls += len(replies)
-        self.tally.in_flight = len(self.in_flight)
         return replies
 
+    def _fail(self, call: Call, error: LLMCreatedError) -> None:
+        """A request got no reply: it is asked again at the end, or no other of this run can succeed."""
+        self.budget.settle(call.reserved, call.reserved if error.lost else Usage(0, 0, False), error.lost)
+        if isinstance(error, (RequestFailed, CapReached)):
+            self._failed.append(call)
+            self._failures[call.request.id] += 1
+            self._last_error = str(error)
+        else:
+            self.fatal = self.fatal or error
+
     def ask_again(self) -> str:
-        """Send once more what failed; `""`, or the cap that leaves no room for that.
+        """Send once more what failed; `""`, or the cap that leaves no room for any of it.
 
         Raises:
             RunFailed: there is nothing to send, or it failed before.
@@ -131,19 +170,25 @@ class Calls:
         if not self._failed or any(self._failures[call.request.id] > 1 for call in self._failed):
             missing = f"{len(self._failed)} requests got no reply: {self._last_error}"
             raise RunFailed(f"{missing}. What came is kept; run the same command again to go on")
-        again, self._failed = self._failed, []
-        for call in again:
-            if not self.budget.reserve(call.reserved, call.rows):
-                return self.budget.stopped_by
+        failed, self._failed = self._failed, []
+        again: list[Call] = []
+        for call in failed:
+            fits = self.reserve(call.request, call.rows, call.use)
+            (self._failed if fits is None else again).append(fits or call)
         self.send(again)
-        return ""
+        return "" if again else self.budget.stopped_by
 
-    async def drain(self) -> None:
-        """Take in what is paid for and still on its way, without using it."""
-        while self.in_flight:
-            one = await self._ended.get()
-            if one is not None:
-                self._journaled([one])
+
+def _error_of(task: asyncio.Task[Reply]) -> LLMCreatedError | None:
+    """Why a request got no reply, whatever its client raised, or `None`."""
+    if task.cancelled():
+        return RequestFailed("the request was cancelled")
+    error = task.exception()
+    if error is None or isinstance(error, LLMCreatedError):
+        return error
+    broken = RunFailed(f"the client broke with {shorten(f'{type(error).__name__}: {error}', 200)}")
+    broken.lost = True
+    return broken
 
 
 def key_of(messages: Sequence[Message]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from .errors import RunFailed
+from .text import shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,10 @@ class Request:
         occurrence (`int`): how often this lane has asked this very request before.
         id (`str`): `<run>/<lane>/<occurrence>/<key>`, sent along as `X-Client-Request-Id`.
         schema (`Mapping[str, Any]`, *optional*): the `response_format` for servers with structured output.
+        max_tokens (`int`, *optional*): the bound on the reply that caps stand on, where the user gave none.
+        attempt (`Callable[[bool], None]`): a client that asks more than once calls it before each attempt, the first
+            included, with whether the attempt before may have been generated and billed; it may raise to say that no
+            other must be made.
     """
 
     messages: list[Mapping[str, str]]
@@ -28,6 +33,8 @@ class Request:
     occurrence: int = 0
     id: str = ""
     schema: Mapping[str, Any] | None = None
+    max_tokens: int | None = None
+    attempt: Callable[[bool], None] = field(default=lambda lost: None, compare=False, repr=False)
 
 
 class Usage(NamedTuple):
@@ -91,7 +98,43 @@ class ScriptedClient:
         return Reply(text, estimate(request.messages, text), model="scripted")
 
 
+# What one reply can mean by tokens, and the most characters that a token stands for on average: usage beyond is wrong.
+_TOKENS = range(2**31)
+_CHARACTERS_A_TOKEN = 64
+
+
 def estimate(messages: Iterable[Mapping[str, str]], text: str) -> Usage:
-    """Tokens guessed from characters, four to a token, and marked as a guess."""
-    prompt = sum(len(message["content"]) for message in messages)
-    return Usage(prompt // 4 + 8, len(text) // 4 + 1, True)
+    """Tokens guessed from characters, and marked as a guess: four to a token, one where they are not ASCII."""
+    prompt = sum(_guess(message["content"]) for message in messages)
+    return Usage(prompt + 8, _guess(text) + 1, True)
+
+
+def _guess(text: str) -> int:
+    plain = len(text) if text.isascii() else len(text.encode("ascii", "ignore"))
+    return plain // 4 + len(text) - plain
+
+
+def believed(prompt: object, completion: object, messages: Sequence[Mapping[str, str]], text: str) -> Usage:
+    """What a server says that a call took, or an estimate where that cannot be: text, a boolean, a fraction, less than
+    nothing, nothing beside a reply that says something, or far too little for it."""
+    if type(prompt) is not int or type(completion) is not int or prompt not in _TOKENS or completion not in _TOKENS:
+        return estimate(messages, text)
+    asked = sum(len(message["content"]) for message in messages)
+    if text and (asked > _CHARACTERS_A_TOKEN * prompt or len(text) > _CHARACTERS_A_TOKEN * completion):
+        return estimate(messages, text)
+    return Usage(prompt, completion, False)
+
+
+def checked(reply: object, request: Request) -> Reply:
+    """What a client returned, as the journal can hold it and caps can believe it.
+
+    Raises:
+        RunFailed: it is no `Reply`, or holds something else than text.
+    """
+    texts = reply[0:1] + reply[2:] if isinstance(reply, Reply) else (None,)
+    if not isinstance(reply, Reply) or not all(isinstance(text, str) for text in texts):
+        raise RunFailed(f"the client returned {shorten(repr(reply), 80)}: it must return a Reply that holds text")
+    prompt, completion, estimated = reply.usage
+    # A refusal of the prompt costs nothing, and its text is the server's.
+    usage = believed(prompt, completion, request.messages, "" if reply.reason else reply.text)
+    return reply._replace(usage=usage._replace(estimated=bool(usage.estimated or estimated))).storable()

@@ -178,7 +178,7 @@ async def _first_turn(made: Identity, settings: Settings, journal: Journal) -> N
     journal.set("task", made.task.to_json())
     async with AsyncExitStack() as stack:
         caps = budget(settings, journal)
-        asked = await client(settings, made, journal, caps, stack)
+        asked = await client(settings, made, journal, stack)
         # What is planned before the first row goes out together.
         made_rows = create_rows(made, asked, journal, 1, concurrency=settings.concurrency, patience=1, budget=caps)
         async with aclosing(made_rows) as first:

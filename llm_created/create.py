@@ -19,7 +19,7 @@ from .budget import Budget
 from .calls import Call, Calls, Use, key_of
 from .client import Client, Reply, Request
 from .emission import SURPLUS, UNJUDGED, Emission, Merged, Verdict
-from .errors import LLMCreatedError, StoppedShort, UsageError
+from .errors import LLMCreatedError, RunFailed, StoppedShort, UsageError
 from .identity import Identity
 from .journal import Journal
 from .judge import Judge
@@ -158,8 +158,9 @@ class _Loop:
             watcher.cancel()
 
     async def _watch(self) -> None:
-        """Wake the loop when it is asked to stop."""
+        """Wake the loop when it is asked to stop; what waits for another attempt is given up."""
         await self.stop.wait()
+        self.calls.ending = True
         self.calls.wake()
 
     def _plan(self) -> bool:
@@ -199,7 +200,7 @@ class _Loop:
             self.furthest = max(self.furthest, turn.position)
             if reply is not None:
                 self.tally.replayed += 1
-                self.budget.learn(request.messages, reply.usage, turn.rows)
+                self.budget.learn(request, reply, turn.rows)
                 self._read(turn, request, reply)
                 if self.position in self.arrived:
                     return
@@ -257,9 +258,9 @@ class _Loop:
             known = self.journal.similarities(turn.example.id)
             compares = not all(row.id in known for row in rows)
         if compares or (self.near is not None and rows):
-            self.comparing.add(
-                asyncio.create_task(self._compare(turn, request, pieces, rows, None if compares else known))
-            )
+            task = asyncio.create_task(self._compare(turn, request, pieces, rows, None if compares else known))
+            self.comparing.add(task)
+            task.add_done_callback(self._compared)
         else:
             self._arrive(turn, request, pieces, rows, known)
 
@@ -272,18 +273,21 @@ class _Loop:
         known: Mapping[str, float] | None,
     ) -> None:
         """Embed the rows beside the waiting."""
-        try:
-            if known is None and turn.example is not None:
-                known = await self.similarity.compare(turn.example, rows)
-                self.journal.compared(turn.example.id, known)
-            if self.near is not None:
-                await self.near.embed(rows)
-            self._arrive(turn, request, pieces, rows, known or {})
-        except LLMCreatedError as error:
-            self.calls.fatal = self.calls.fatal or error
-        task = asyncio.current_task()
-        assert task is not None
+        if known is None and turn.example is not None:
+            known = await self.similarity.compare(turn.example, rows)
+            self.journal.compared(turn.example.id, known)
+        if self.near is not None:
+            await self.near.embed(rows)
+        self._arrive(turn, request, pieces, rows, known or {})
+
+    def _compared(self, task: asyncio.Task[None]) -> None:
+        """The rows have arrived, or the run ends with what went wrong, whatever it was."""
         self.comparing.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            known = isinstance(error, LLMCreatedError)
+            broken = RunFailed(f"comparing rows broke with {shorten(f'{type(error).__name__}: {error}', 200)}")
+            self.calls.fatal = self.calls.fatal or (error if known else broken)  # type: ignore[assignment]
         self.calls.wake()
 
     def _arrive(

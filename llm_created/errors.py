@@ -10,6 +10,8 @@ class LLMCreatedError(Exception):
     """
 
     exit_code = 1
+    # Whether the server may have written a reply, and billed it, before this ended the request.
+    lost = False
 
 
 class UsageError(LLMCreatedError, ValueError):

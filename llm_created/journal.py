@@ -48,11 +48,20 @@ _SUBMIT = """
 INSERT INTO replies (lane, request, occurrence, submitted, attempts, prompt_tokens, completion_tokens, estimated)
 VALUES (?, ?, ?, ?, 1, ?, ?, 1) ON CONFLICT DO UPDATE SET submitted = excluded.submitted, attempts = attempts + 1,
 lost_prompt_tokens = lost_prompt_tokens + prompt_tokens,
-lost_completion_tokens = lost_completion_tokens + completion_tokens"""
+lost_completion_tokens = lost_completion_tokens + completion_tokens,
+prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens"""
 _ANSWER = """
 UPDATE replies SET answered = ?, text = ?, reason = ?, model = ?, fingerprint = ?,
 finish_reason = ?, prompt_tokens = ?, completion_tokens = ?, estimated = ?
 WHERE lane = ? AND request = ? AND occurrence = ?"""
+# While a request is on its way, its tokens are those reserved for one attempt.
+_LOSE = """
+UPDATE replies SET lost_prompt_tokens = lost_prompt_tokens + prompt_tokens,
+lost_completion_tokens = lost_completion_tokens + completion_tokens
+WHERE lane = ? AND request = ? AND occurrence = ? AND answered IS NULL"""
+_RETRY = """
+UPDATE replies SET attempts = attempts + 1
+WHERE lane = ? AND request = ? AND occurrence = ? AND answered IS NULL"""
 _FAIL = """
 UPDATE replies SET prompt_tokens = 0, completion_tokens = 0
 WHERE lane = ? AND request = ? AND occurrence = ? AND answered IS NULL"""
@@ -67,12 +76,23 @@ _EMITTED = "INSERT OR REPLACE INTO emitted VALUES (?, ?)"
 
 
 class Spent(NamedTuple):
-    """What a run has used over its whole life; lost requests are counted with what was reserved for them."""
+    """What a run has used over its whole life.
+
+    `estimated` tokens are guesses. A reply that may have been written and never came (a time-out, a cut connection, a
+    kill) counts with what was reserved for it, and is `lost_prompt_tokens` and `lost_completion_tokens` of the whole.
+    """
 
     calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     estimated: int = 0
+    lost_prompt_tokens: int = 0
+    lost_completion_tokens: int = 0
+
+    @property
+    def lost(self) -> int:
+        """Tokens reserved for replies that never came."""
+        return self.lost_prompt_tokens + self.lost_completion_tokens
 
 
 class TurnRecord(NamedTuple):
@@ -223,13 +243,19 @@ class Journal:
         now = time.time()
         self._write(_ANSWER, [_answer(now, request, reply) for request, reply in replies])
 
-    def failed(self, request: Request) -> None:
-        """A submitted request failed in a way that costs nothing: what was reserved for it is free again."""
-        self._write(_FAIL, [(request.lane, request.key, request.occurrence)])
+    def failed(self, requests: Iterable[tuple[Request, bool]]) -> None:
+        """Submitted requests got no reply, each with whether one may have been written all the same: then what was
+        reserved for it stays spent, else it is free again."""
+        failed = [(_key(request), lost) for request, lost in requests]
+        self._write(_LOSE, [key for key, lost in failed if lost])
+        self._write(_FAIL, [key for key, _ in failed])
 
-    def retried(self) -> None:
-        """One more attempt at a request that was submitted is about to be sent."""
-        self.set("retries", self.get("retries", 0) + 1)
+    def retried(self, request: Request, lost: bool) -> None:
+        """One more attempt at a submitted request is about to be sent, with whether the last one may have been
+        answered."""
+        if lost:
+            self._write(_LOSE, [_key(request)])
+        self._write(_RETRY, [_key(request)])
 
     def turn(self, turn: Turn, request: Request, pieces: Sequence[Sequence[Any]]) -> None:
         """What became of a turn's pieces."""
@@ -326,15 +352,22 @@ class Journal:
             found = self._db.execute(
                 "SELECT sum(attempts), sum(prompt_tokens + lost_prompt_tokens), "
                 "sum(completion_tokens + lost_completion_tokens), "
-                "sum(CASE WHEN estimated THEN prompt_tokens + completion_tokens ELSE 0 END) FROM replies"
+                "sum(CASE WHEN estimated THEN prompt_tokens + completion_tokens ELSE 0 END), "
+                "sum(lost_prompt_tokens + (answered IS NULL) * prompt_tokens), "
+                "sum(lost_completion_tokens + (answered IS NULL) * completion_tokens) FROM replies"
             ).fetchone()
         spent = Spent(*(value or 0 for value in found))
+        # Journals of earlier versions count retries in one number.
         return spent._replace(calls=spent.calls + int(self.get("retries", 0)))
 
     def num_replies(self) -> int:
         """Replies that are in the journal."""
         with self._told():
             return int(self._db.execute("SELECT count(*) FROM replies WHERE answered IS NOT NULL").fetchone()[0])
+
+
+def _key(request: Request) -> tuple[int, str, int]:
+    return request.lane, request.key, request.occurrence
 
 
 def _answer(now: float, request: Request, reply: Reply) -> tuple[Any, ...]:

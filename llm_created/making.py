@@ -72,9 +72,23 @@ def on_interrupt(stop: asyncio.Event, tally: Tally) -> None:
         stop.set()
         say(f"taking in {tally.in_flight} requests that are paid for; Ctrl-C again leaves at once")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):
-            asyncio.get_running_loop().add_signal_handler(number, interrupted)
+    def hung_up() -> None:
+        # Nobody reads what is printed from here on, and writing it would be an error.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):
+            if os.isatty(stream):
+                os.dup2(nowhere, stream)
+        if not stop.is_set():
+            interrupted()
+
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupted)
+        # A dropped ssh session, where `nohup` does not say that it is to be ignored.
+        hangup = getattr(signal, "SIGHUP", None)
+        if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
+            loop.add_signal_handler(hangup, hung_up)
 
 
 def _announce(plan: Plan) -> None:

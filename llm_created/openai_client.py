@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import zlib
 from collections.abc import Mapping
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import httpx2
 import openai
 
 from . import replies
-from .budget import Budget
 from .client import Reply, Request
-from .errors import RequestFailed, RunFailed, UsageError
+from .errors import LLMCreatedError, RequestFailed, RunFailed, UsageError
 from .limits import Limits
 from .text import clean, digest, shorten
 
@@ -29,8 +30,30 @@ FIRST_RETRIES = 2
 ODD_ANSWERS = 3
 ODD_WAIT = 0.5
 STRUCTURED = ("auto", "on", "off")
-# Attempts at the request that a task is asking: the first is what was reserved for it, every other one is a retry.
-_attempts: ContextVar[int] = ContextVar("attempts", default=0)
+# Bytes of one body, on the wire and unpacked: twice what the longest text that is kept can take.
+MAX_BODY = 2**24
+MAX_REDIRECTS = 5
+# A bound on replies that no user gave is not lowered further for a server that calls it too large.
+SMALLEST_BOUND = 64
+
+
+# What goes wrong before a request is on its way.
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+
+
+class _Asking:
+    """The request that a task is asking, and whether its last attempt may have been generated for nothing."""
+
+    def __init__(self, request: Request) -> None:
+        self.request, self.lost = request, False
+
+    def attempt(self) -> None:
+        """One more is about to go out."""
+        self.request.attempt(self.lost)
+        self.lost = False
+
+
+_asking: ContextVar[_Asking] = ContextVar("asking")
 
 
 def resolve_url(base_url: str | None) -> str:
@@ -67,7 +90,6 @@ class OpenAIClient:
             `"on"` (an error if it has not), `"off"`.
         concurrency (`int`, defaults to 32): requests in flight.
         limits (`Limits`, *optional*): requests and tokens per minute.
-        budget (`Budget`, *optional*): told of every attempt.
         transport (`Mapping[str, Any]`, *optional*): what an earlier session of the run found out about the server.
 
     Attributes:
@@ -88,7 +110,6 @@ class OpenAIClient:
         structured: str = "auto",
         concurrency: int = 32,
         limits: Limits | None = None,
-        budget: Budget | None = None,
         transport: Mapping[str, Any] | None = None,
     ) -> None:
         if structured not in STRUCTURED:
@@ -106,7 +127,8 @@ class OpenAIClient:
         known = dict(transport or {})
         refused = [name for name in known.get("refused", ()) if name != "response_format" or structured != "on"]
         self.transport: dict[str, Any] = {"refused": refused, "renamed": dict(known.get("renamed", {}))}
-        self._http = _Http(timeout, limits, budget, self._key, concurrency)
+        self._largest_bound: int | None = None
+        self._http = _Http(timeout, limits, self._key, concurrency)
         self._client = openai.AsyncOpenAI(
             api_key=self._key, base_url=self._url, max_retries=MAX_RETRIES, timeout=timeout, http_client=self._http
         )
@@ -126,21 +148,28 @@ class OpenAIClient:
             RequestFailed: no reply came, though another try might bring one.
             RunFailed: no request of this run can succeed: wrong key, unknown model, no credit.
         """
-        _attempts.set(0)
+        asking = _Asking(request)
+        _asking.set(asking)
+        try:
+            reply = await self._read(request, asking)
+        except LLMCreatedError as error:
+            error.lost = asking.lost
+            raise
+        if self._limits is not None:
+            self._limits.learn(reply.usage.completion_tokens)
+        return reply
+
+    async def _read(self, request: Request, asking: _Asking) -> Reply:
+        """What a 200 holds; one that holds nothing to read is asked for again."""
         for attempt in range(ODD_ANSWERS):
             try:
                 body = await self._post(request)
-                if isinstance(body, Reply):
-                    return body
-                reply = replies.read(body, request, self._key)
+                return body if isinstance(body, Reply) else replies.read(body, request, self._key)
             except replies.OddAnswer as error:
+                asking.lost = error.lost
                 if attempt + 1 == ODD_ANSWERS:
                     raise RequestFailed(str(error)) from None
                 await asyncio.sleep(ODD_WAIT * 2**attempt)
-                continue
-            if self._limits is not None:
-                self._limits.learn(reply.usage.completion_tokens)
-            return reply
         raise AssertionError("the loop returns or raises")
 
     async def _post(self, request: Request) -> object:
@@ -160,7 +189,7 @@ class OpenAIClient:
                 # A busy server is not a wrong address: it gets the usual patience.
                 if replies.busy(error.status_code) and retries == FIRST_RETRIES:
                     continue
-                if error.status_code in (400, 422) and self._refuses(error, sent):
+                if error.status_code in (400, 422) and (self._lowers(error, body) or self._refuses(error, sent)):
                     continue
                 return replies.from_status(error, self._model, self._url, self._key, self._key_env)
             except openai.APIConnectionError as error:
@@ -178,6 +207,8 @@ class OpenAIClient:
         """The JSON to send, and which of its fields are ours to drop."""
         refused, renamed = self.transport["refused"], self.transport["renamed"]
         optional = dict(self._sampling)
+        if request.max_tokens is not None:
+            optional.setdefault("max_tokens", min(request.max_tokens, self._largest_bound or request.max_tokens))
         if self._seed is not None:
             place = [self._seed, request.lane, request.key, request.occurrence]
             optional["seed"] = int(digest(place, 4), 16) >> 1
@@ -185,6 +216,14 @@ class OpenAIClient:
             optional["response_format"] = request.schema
         sent = {renamed.get(name, name): value for name, value in optional.items() if name not in refused}
         return {"model": self._model, "messages": request.messages} | sent, set(sent)
+
+    def _lowers(self, error: openai.APIStatusError, body: Mapping[str, Any]) -> bool:
+        """Whether a 400 says that the bound on replies is more than the model can write, where the user gave none."""
+        sent = body.get(self.transport["renamed"].get("max_tokens", "max_tokens"))
+        if sent is None or "max_tokens" in self._sampling or sent <= SMALLEST_BOUND or not replies.too_large(error):
+            return False
+        self._largest_bound = min(self._largest_bound or sent, sent // 2)
+        return True
 
     def _refuses(self, error: openai.APIStatusError, sent: set[str]) -> bool:
         """Whether a 400 names a parameter that can be left out or renamed; if so, that is remembered."""
@@ -222,31 +261,97 @@ def api_key(env: str, url: str) -> str:
 class _Http(openai.DefaultAioHttpClient):
     """The SDK's aiohttp transport, which is ten times faster at 200 in flight, with an eye on every attempt."""
 
-    def __init__(
-        self, seconds: float, limits: Limits | None, budget: Budget | None, key: str, concurrency: int
-    ) -> None:
+    def __init__(self, seconds: float, limits: Limits | None, key: str, concurrency: int) -> None:
         connections = max(concurrency, 100)
         super().__init__(limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections))
-        self._seconds, self._limits, self._budget, self._secret = seconds, limits, budget, key
+        # A reply is small: what is not packed need not be unpacked.
+        self.headers["Accept-Encoding"] = "identity"
+        self._seconds, self._limits, self._secret = seconds, limits, key
         # Whether the server has said anything yet, be it an error.
         self.reached = False
 
     async def send(self, request: httpx2.Request, **kwargs: Any) -> httpx2.Response:
-        """One attempt: limits and caps see it, and it ends within the timeout as a whole."""
-        attempt = _attempts.get()
-        if self._budget is not None and attempt:
-            self._budget.retry()
-        _attempts.set(attempt + 1)
+        """The answer, at another place of the same server if that is where it sends us."""
+        for _ in range(MAX_REDIRECTS):
+            response = await self._attempt(request)
+            if not response.has_redirect_location:
+                if response.status_code in (402, 429):
+                    replies.check_credit(response.text, self._secret)
+                return response
+            request = _redirected(request, response)
+        raise RunFailed(f"{replies.host(str(request.url))} redirects again and again: is --base-url right?")
+
+    async def _attempt(self, request: httpx2.Request) -> httpx2.Response:
+        """One attempt: limits and caps see it, it ends within the timeout as a whole, and its body is bounded."""
+        asking = _asking.get()
         if self._limits is not None:
             await self._limits.wait(len(request.content))
+        asking.attempt()
         try:
             # The SDK's own timeout is per read of the socket: a server that trickles never meets it.
             async with asyncio.timeout(self._seconds):
-                response: httpx2.Response = await super().send(request, **kwargs)
+                response = await super().send(request, stream=True, follow_redirects=False)
+                try:
+                    content = await _content(response)
+                finally:
+                    await response.aclose()
         except TimeoutError:
+            asking.lost = True
             said = f"no answer within {self._seconds:g} seconds (--timeout)"
             raise httpx2.ReadTimeout(said, request=request) from None
+        except httpx2.RequestError as error:
+            asking.lost = not isinstance(error.__cause__, _NEVER_SENT)
+            raise
+        except (aiohttp.ClientError, OSError) as error:
+            asking.lost = True
+            # The SDK asks again after the errors of its transport, which lets some of aiohttp's through as they are.
+            raise httpx2.ReadError(str(error), request=request) from error
         self.reached = True
-        if response.status_code in (402, 429):
-            replies.check_credit(response.text, self._secret)
-        return response
+        asking.lost = replies.billed(response.status_code)
+        headers = [(name, value) for name, value in response.headers.multi_items() if name != "content-encoding"]
+        return httpx2.Response(
+            response.status_code, headers=headers, content=content, request=request, extensions=response.extensions
+        )
+
+
+async def _content(response: httpx2.Response) -> bytes:
+    """The body, unpacked, as far as one may be long.
+
+    Raises:
+        OddAnswer: it is longer, or packed in a way that nobody asked for.
+    """
+    packed = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if packed not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        raise replies.OddAnswer(f"the server answered with a body packed as {shorten(packed, 40)!r}, not asked for")
+    unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32) if packed not in ("identity", "") else None
+    body = bytearray()
+    try:
+        async for chunk in response.aiter_raw():
+            body += unpack.decompress(chunk, MAX_BODY + 1 - len(body)) if unpack else chunk
+            if len(body) > MAX_BODY:
+                raise replies.OddAnswer(f"the server answered with a body of over {MAX_BODY >> 20} MB")
+    except zlib.error as error:
+        raise replies.OddAnswer(f"the server answered with a body that is not {packed}: {error}") from None
+    return bytes(body)
+
+
+def _redirected(request: httpx2.Request, response: httpx2.Response) -> httpx2.Request:
+    """The same request at the place that a 307 or 308 names.
+
+    Raises:
+        RunFailed: it is on another server, where nothing is sent, or the method would change on the way.
+    """
+    try:
+        target = request.url.join(response.headers["Location"])
+    except httpx2.InvalidURL:
+        target = httpx2.URL("")
+    here = request.url
+    same = (target.host, target.port) == (here.host, here.port) and target.scheme in (here.scheme, "https")
+    if response.status_code not in (307, 308) or not same:
+        raise RunFailed(
+            f"{replies.host(str(here))} redirects ({response.status_code}) to "
+            f"{shorten(replies.host(str(target)), 100)!r}, and a prompt is not sent there unasked: if that is the "
+            "server you mean, give its address with --base-url"
+        )
+    headers = [(name, value) for name, value in request.headers.multi_items() if name != "host"]
+    return httpx2.Request(request.method, target, headers=headers, content=request.content)

@@ -229,13 +229,10 @@ def budget(settings: Settings, journal: Journal) -> Budget:
         price=price(settings),
         max_tokens=settings.max_tokens,
         spent=journal.spent(),
-        retried=journal.retried,
     )
 
 
-async def client(
-    settings: Settings, identity: Identity, journal: Journal, budget: Budget, stack: AsyncExitStack
-) -> Client:
+async def client(settings: Settings, identity: Identity, journal: Journal, stack: AsyncExitStack) -> Client:
     """Who answers: the demo writer, or a server; what is found out about the server goes into the run's header."""
     if identity.model == DEMO:
         from .demo import DemoClient
@@ -257,7 +254,6 @@ async def client(
         structured=settings.structured,
         concurrency=settings.concurrency,
         limits=limits,
-        budget=budget,
         transport=journal.get("transport"),
     )
     stack.callback(lambda: journal.set("transport", made.transport))

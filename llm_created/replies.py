@@ -8,16 +8,15 @@ from typing import Any
 
 import openai
 
-from .client import Reply, Request, Usage, estimate
+from .client import Reply, Request, Usage, believed
 from .errors import RequestFailed, RunFailed
 from .text import shorten
 
 # Longer replies are kept up to here: nothing useful is this long, and every retry would be stored.
 MAX_TEXT = 2_000_000
-# What a server can mean by `usage`; it is wrong if it says more.
-_TOKENS = range(2**31)
 _KEY_LIKE = re.compile(r"\b(?:sk|key|hf|gsk|xai|pplx)[-_][\w*.-]{4,}|(?<=Bearer )\S+", re.IGNORECASE)
 _TOO_LONG = re.compile(r"context.length|maximum context|too (long|many tokens)|context window|prompt is too", re.I)
+_LARGE = re.compile(r"too large|at most|less than or equal|exceed", re.I)
 _FILTERED = re.compile(r"content.(filter|policy|management)|safety|moderation|flagged", re.I)
 _NO_MODEL = re.compile(r"model[^.]{0,80}(not found|does not exist|not exist|unknown|invalid)|model_not_found", re.I)
 _NO_CREDIT = re.compile(
@@ -26,13 +25,26 @@ _NO_CREDIT = re.compile(
 
 
 class OddAnswer(RequestFailed):
-    """A 200 that is no chat completion: the SDK does not ask again, and asking again often helps."""
+    """A 200 that is no chat completion: the SDK does not ask again, and asking again often helps.
+
+    Args:
+        message (`str`): what came instead.
+        lost (`bool`, defaults to `True`): a model may have written it; an error or a web page was written by none.
+    """
+
+    def __init__(self, message: str, lost: bool = True) -> None:
+        super().__init__(message)
+        self.lost = lost
+
+
+def without_key(text: str, key: str) -> str:
+    """The text without the API key, if that is one: `EMPTY` and `dummy` are words that a model may write."""
+    return text.replace(key, "[key]") if len(key) > 4 and not (key.isalpha() and len(key) < 20) else text
 
 
 def redact(text: str, key: str) -> str:
     """The text without the API key or anything that looks like one."""
-    if len(key) > 4:
-        text = text.replace(key, "[key]")
+    text = without_key(text, key)
     return _KEY_LIKE.sub("[key]", text)
 
 
@@ -42,15 +54,15 @@ def read(body: object, request: Request, key: str = "") -> Reply:
     Raises:
         OddAnswer: the body is no chat completion: HTML, a list, an error, no choices.
     """
+    body = _decoded(body) if isinstance(body, str) else body
     if not isinstance(body, dict):
-        if isinstance(body, str) and "<html" in body[:1000].lower():
-            raise OddAnswer("the server answered with an HTML page: does --base-url end in /v1, as it should?")
         said = shorten(redact(str(body)[:1000], key), 60)
         raise OddAnswer(f"the server answered 200 with no chat completion but {said!r}: is --base-url right?")
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         said = redact(json.dumps(body.get("error") or body), key)
-        raise OddAnswer(f"the server answered 200 without choices: {shorten(said, 120)}")
+        what = f"the server answered 200 without choices: {shorten(said, 120)}"
+        raise OddAnswer(what, lost=not body.get("error"))
     message = choices[0].get("message")
     message = message if isinstance(message, dict) else {}
     text, finish = _content(message.get("content")), str(choices[0].get("finish_reason") or "")
@@ -63,14 +75,23 @@ def read(body: object, request: Request, key: str = "") -> Reply:
             reason = "content_filter"
         else:
             reason = "empty_reply"
-    return Reply(
-        text[:MAX_TEXT],
-        _usage(body.get("usage"), request, text),
-        reason,
-        str(body.get("model") or ""),
-        str(body.get("system_fingerprint") or ""),
-        finish,
-    )
+    usage = body.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    told = believed(usage.get("prompt_tokens"), usage.get("completion_tokens"), request.messages, text)
+    model, fingerprint = (str(body.get(name) or "") for name in ("model", "system_fingerprint"))
+    # A server may echo what it was sent, the key among it.
+    texts = (without_key(one, key) for one in (model, fingerprint, finish))
+    return Reply(without_key(text, key)[:MAX_TEXT], told, reason, *texts)
+
+
+def _decoded(text: str) -> object:
+    """The JSON in a body that says it is something else."""
+    if "<html" in text[:1000].lower():
+        raise OddAnswer("the server answered with an HTML page: does --base-url end in /v1, as it should?", False)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _content(content: object) -> str:
@@ -79,18 +100,15 @@ def _content(content: object) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _usage(usage: object, request: Request, text: str) -> Usage:
-    if isinstance(usage, dict):
-        prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-        if isinstance(prompt, int) and isinstance(completion, int) and prompt in _TOKENS and completion in _TOKENS:
-            return Usage(prompt, completion, False)
-    return estimate(request.messages, text)
-
-
 def check_credit(text: str, key: str) -> None:
     """End the run where a 402 or 429 means that no credit is left: waiting would not help."""
     if _NO_CREDIT.search(text):
         raise RunFailed(f"no credit left at this provider: {shorten(redact(_said(text), key), 160)}")
+
+
+def billed(status: int) -> bool:
+    """Whether a reply may have been written that a gateway then lost or gave up."""
+    return status in (408, 502, 504, 520, 524)
 
 
 def busy(status: int) -> bool:
@@ -138,6 +156,14 @@ def from_connection(error: openai.APIConnectionError, url: str) -> RequestFailed
 def host(url: str) -> str:
     """The address without user name, password, path or query."""
     return re.sub(r"^(https?://)(?:[^/@]*@)?([^/?#]*).*$", r"\1\2", url)
+
+
+def too_large(error: openai.APIStatusError) -> bool:
+    """Whether a 400 says that the reply which is asked for is longer than this model can write."""
+    text = _said(error.response.text)
+    return bool(
+        re.search(r"max_(completion_)?tokens|completion", text) and (_TOO_LONG.search(text) or _LARGE.search(text))
+    )
 
 
 def refused_parameter(error: openai.APIStatusError, sent: set[str]) -> str | None:

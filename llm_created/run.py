@@ -64,7 +64,7 @@ async def rows(
     async with AsyncExitStack() as stack:
         budget = parts.budget(settings, journal)
         tally.budget = budget
-        client = await parts.client(settings, identity, journal, budget, stack)
+        client = await parts.client(settings, identity, journal, stack)
 
         def plan(calls: int, messages: Sequence[Message]) -> None:
             changed = "" if journal.num_replies() else same_but_instruction(identity)

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .errors import RunFailed, UsageError
+from .errors import LLMCreatedError, RunFailed, UsageError
 from .task import Row
+from .text import shorten
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,32 +71,38 @@ class Embedder:
             batch, self._waiting = self._waiting, []
             needed = {row.id: row for rows, _ in batch for row in rows}
             missing = [row for row in needed.values() if row.id not in self._vectors]
-            try:
-                vectors = await asyncio.to_thread(self._embed, missing) if missing else []
-            except (UsageError, RunFailed) as error:
-                for _, done in batch:
-                    if not done.done():
-                        done.set_exception(error)
-                continue
-            self._vectors.update(zip((row.id for row in missing), vectors, strict=True))
+            embedding = asyncio.ensure_future(asyncio.to_thread(self._embed, missing))
+            await asyncio.wait([embedding])
+            error = embedding.exception()
+            if error is None:
+                self._vectors.update(zip((row.id for row in missing), embedding.result(), strict=True))
             for rows, done in batch:
                 # Whoever waited may have been cancelled.
-                if not done.done():
+                if not done.done() and error is None:
                     done.set_result({row.id: self._vectors[row.id] for row in rows})
+                elif not done.done():
+                    done.set_exception(self._told(error))
             for stale in list(self._vectors)[: max(len(self._vectors) - self.remembered, 0)]:
                 del self._vectors[stale]
 
+    def _told(self, error: BaseException | None) -> LLMCreatedError:
+        """One line for whatever went wrong: a model is code of other people's."""
+        if isinstance(error, LLMCreatedError):
+            return error
+        line = shorten(f"{type(error).__name__}: {error}", 200)
+        return RunFailed(f"the embedding model {self._name!r} broke: {line}")
+
     def _embed(self, rows: Sequence[Row]) -> Sequence[np.ndarray]:
+        if not rows:
+            return []
         if self._model is None:
             self._model = self._load()
         texts = [row.inputs[0] if self._question_only else "\n".join(row.inputs) for row in rows]
-        try:
-            vectors: Sequence[np.ndarray] = self._model.encode(
-                texts, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
-            )
-        except RuntimeError as error:  # torch's, out of memory among them
-            line = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise RunFailed(f"the embedding model {self._name!r} broke: {line}") from None
+        vectors: Sequence[np.ndarray] = self._model.encode(
+            texts, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
+        )
+        if len(vectors) != len(rows):
+            raise RunFailed(f"the embedding model {self._name!r} gave {len(vectors)} vectors for {len(rows)} texts")
         return vectors
 
     def _load(self) -> Any:
@@ -124,6 +131,6 @@ def load_model(name: str) -> Any:
         importlib.import_module("transformers.utils.logging").disable_progress_bar()
     try:
         return SentenceTransformer(os.path.expanduser(name))
-    except (OSError, ValueError) as error:
-        line = str(error).strip().splitlines()[0]
-        raise RunFailed(f"cannot load the embedding model {name!r}: {line}") from None
+    # What a folder that is no model, or half of one, makes it raise.
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError, ImportError) as error:
+        raise RunFailed(f"cannot load the embedding model {name!r}: {shorten(str(error), 200)}") from None

@@ -589,13 +589,13 @@ def test_a_cap_holds_and_stops_at_a_prefix(
 
 
 def test_a_retry_needs_room_under_the_cap() -> None:
-    written: list[int] = []
-    budget = Budget(max_calls=2, retried=lambda: written.append(1))
-    assert budget.reserve(budget.expect(MESSAGES, 5))
-    budget.retry()
+    budget = Budget(max_calls=2)
+    reserved = budget.reserve(MESSAGES, 5)
+    assert reserved is not None
+    budget.retry(reserved.usage, lost=False)
     with pytest.raises(CapReached, match="--max-calls 2 is used up"):
-        budget.retry()
-    assert len(written) == 1 and not budget.reserve(budget.expect(MESSAGES, 5))
+        budget.retry(reserved.usage, lost=False)
+    assert budget.reserve(MESSAGES, 5) is None
 
 
 @pytest.mark.parametrize("text", ["", "1", "a,b", "-1,2", "1,2,3", "nan,1", "inf,1", "1;2"])
