@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import asking, parts
+from . import asking, console, parts
 from .attributes import dimensions
 from .calls import key_of
 from .errors import RunFailed, UsageError
 from .identity import METHODS, Identity
-from .making import say
 from .output import write_json
 from .prompt import Message, objects
 from .settings import Settings
@@ -52,12 +50,12 @@ def asked_for(source: Source, settings: Settings, strategy: str, out: str | None
     if path.exists() and read_json(str(path)) != found:
         raise UsageError(f"{str(path)!r} is there and was changed: use it with --attributes {path}, or move it away")
     write_json(path, found)
-    print(json.dumps(found, ensure_ascii=False, indent=2))
+    console.out(*json.dumps(found, ensure_ascii=False, indent=2).split("\n"))
     if settings.yes:
         return found
-    if sys.stdin.isatty() and input(f"use these (they are in {path})? [y/N] ").strip().lower() in ("y", "yes"):
+    if console.ask(f"use these (they are in {path})? [y/N] ").strip().lower() in ("y", "yes"):
         return found
-    say(f"these are in {path}: look them over, change what you like, and run again with --attributes {path}")
+    console.say(f"these are in {path}: look them over, change what you like, and run again with --attributes {path}")
     raise SystemExit(0)
 
 
@@ -100,7 +98,7 @@ def _usable(value: Mapping[str, Any], task: Task) -> dict[str, Any]:
         try:
             dimensions({name: one}, task)
         except UsageError as error:
-            say(f"left out: {error}")
+            console.say(f"left out: {error}")
         else:
             found[name] = one
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import human, results, sources, tasks
+from .console import fit, out, wrap
 from .errors import UsageError
 from .identity import DEFAULT_EMBEDDING_MODEL
 from .leakage import NUM_WORDS, EvaluationSets, Leak
@@ -89,10 +89,10 @@ def check(args: argparse.Namespace, argv: list[str]) -> int:
     known = EvaluationSets.load(args.check_against, found.task, args.human_data) if args.check_against else None
     search(found, near, known)
     for line in lines(found, near, known):
-        print(line)
+        out(line)
     if args.report:
         results.write_text(Path(args.report).expanduser(), "".join(f"{line}\n" for line in _report(found)))
-        print(f"\nwritten: {args.report}")
+        out("", f"written: {args.report}")
     return 0
 
 
@@ -188,7 +188,7 @@ def lines(found: Found, near: NearDuplicates | None = None, known: EvaluationSet
     count = f"{len(found.rows):,} rows of {found.name}"
     if found.rejected:
         count += f", {len(found.rejected):,} more rejected"
-    said = [shorten(f"{found.task.name}: {count}", _WIDTH)]
+    said = [fit(f"{found.task.name}: {count}", _WIDTH)]
     reasons = Counter(one.reason.code for one in found.rejected)
     said += [f"  {number:,} {code}" for code, number in reasons.most_common()]
     said += _examples(found.rejected)
@@ -201,7 +201,7 @@ def lines(found: Found, near: NearDuplicates | None = None, known: EvaluationSet
     if known:
         said += ["", _head("rows that repeat an evaluation set", len(found.leaks), found)]
         kinds = Counter((leak.where, leak.kind) for _, leak in found.leaks)
-        said += [f"  {shorten(where, 40)}: {number:,} {_KINDS[kind]}" for (where, kind), number in kinds.items()]
+        said += [f"  {fit(where, 40)}: {number:,} {_KINDS[kind]}" for (where, kind), number in kinds.items()]
         said += _examples([one for one, _ in found.leaks])
     return [*said, "", *_balance(found)]
 
@@ -215,9 +215,9 @@ def _examples(findings: Sequence[Finding]) -> list[str]:
     said = []
     for number, row, reason in findings[:_EXAMPLES]:
         text = " ".join(row.inputs) if row else reason.code
-        said.append(f"    {shorten(f'row {number}: {text}', _WIDTH - 4)}")
+        said.append(f"    {fit(f'row {number}: {text}', _WIDTH - 4)}")
         indent = " " * 8
-        said += textwrap.wrap(shorten(reason.detail, 140), _WIDTH, initial_indent=indent, subsequent_indent=indent)
+        said += wrap(fit(reason.detail, 140), _WIDTH, indent, indent)
     return said
 
 
@@ -225,7 +225,7 @@ def _balance(found: Found) -> list[str]:
     """How often each label is the answer, or each position where the options vary."""
     counts = Counter(row.answer for row in found.rows.values())
     names: Sequence[str] = found.task.labels or [f"position {at + 1}" for at in range(max(counts, default=-1) + 1)]
-    names = [shorten(name, 20) for name in names]
+    names = [fit(name, 20) for name in names]
     wide = max(map(len, names), default=0)
     said = ["answers" if found.task.labels else "answer positions"]
     for at, name in enumerate(names):

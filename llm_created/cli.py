@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from . import console
 from .errors import LLMCreatedError
 from .judge import RULES
 
@@ -22,15 +22,18 @@ one formatting example in, a dataset out:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code says how it ended: 0 done, 1 failed, 2 wrong call, 3 stopped short."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    with console.until_nobody_reads():
+        return _main(list(sys.argv[1:] if argv is None else argv))
+    return 0
+
+
+def _main(argv: list[str]) -> int:
+    console.show_logs()
     args = _parser().parse_args(argv)
     if args.version:
         from . import __version__
 
-        print(f"llm-created {__version__}")
+        console.out(f"llm-created {__version__}")
         return 0
     if not args.command:
         _parser().print_help()
@@ -38,15 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(_function(args.command)(args, argv))
     except LLMCreatedError as error:
-        sys.stdout.flush()
-        print(f"error: {error}" if error.exit_code != 3 else str(error), file=sys.stderr)
+        # What stopped short says on a second line how to go on.
+        console.say(*(str(error).split("\n") if error.exit_code == 3 else [f"error: {error}"]))
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 _MODULES = {
@@ -63,20 +62,15 @@ def _function(command: str) -> Any:
     return getattr(importlib.import_module(f"llm_created.{module}"), command.replace("-", "_"))
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> Any:
-        self.exit(2, f"error: {message} (`{self.prog} --help` shows what there is)\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = console.Parser(
         prog="llm-created",
         description="Datasets written by an LLM from one formatting example.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version and leave")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=console.Parser)
     create = commands.add_parser("create", help="write a dataset; the same command resumes, a larger -n grows it")
     _task(create)
     _run(create)

@@ -16,12 +16,13 @@ from . import card
 from . import show as shown
 from . import tasks as known
 from .checks import self_correct
+from .console import fit, out, say
 from .create import create as create_rows
 from .errors import StoppedShort, UsageError
 from .funnel import funnel, kept_rows
 from .identity import METHODS, Identity, nearest
 from .journal import Journal, cache_folder, run_folder
-from .making import fill, say
+from .making import fill
 from .output import Output
 from .parts import budget, client, identity, price, ready, without_effect
 from .push import Pushed, to_hub
@@ -31,7 +32,7 @@ from .runs import all_runs, check_name, find
 from .settings import Settings, read_text
 from .task import Task
 from .tasks import Source
-from .text import shorten, slug
+from .text import slug
 
 if TYPE_CHECKING:
     from .published import Published
@@ -116,16 +117,16 @@ def create(args: argparse.Namespace, argv: list[str]) -> int:
         if path:
             card.beside(path, journal, made.task, list(kept_rows(journal, made.task)), card.Options.of(args))
         for line in shown.run(journal, made.task, width=_width()):
-            print(line)
+            out(line)
         if path and args.push_to_hub and not short:
-            print(f"\npushed: {to_hub(journal, Pushed.of(args, args.push_to_hub), say)}")
-    print(f"\n{output.written} rows in {path}" if path else "\nno rows, so no file was written")
+            out("", f"pushed: {to_hub(journal, Pushed.of(args, args.push_to_hub), say)}")
+    out("", f"{output.written} rows in {path}" if path else "no rows, so no file was written")
     if short is not None:
         raise StoppedShort(f"{short}\nto go on: {again}", short.kept, short.wanted)
-    print("next:")
-    print(f"  llm-created show {made.digest[:8]} --sample 10")
-    print(f"  python -c \"import datasets; print(datasets.load_dataset('{output.folder}'))\"")
-    print(f"  {_grown(argv, settings.num_rows)}   # grows it: only the new rows are bought")
+    out("next:")
+    out(f"  llm-created show {made.digest[:8]} --sample 10")
+    out(f"  python -c \"import datasets; print(datasets.load_dataset('{output.folder}'))\"")
+    out(f"  {_grown(argv, settings.num_rows)}   # grows it: only the new rows are bought")
     return 0
 
 
@@ -166,7 +167,7 @@ def preview(args: argparse.Namespace, argv: list[str]) -> int:
         journal.flush()
         votes = settings.verify + (self_correct(settings, made) != "off")
         for line in shown.preview(journal, made, settings.num_rows, price(settings), _width(), votes):
-            print(line)
+            out(line)
     return 0
 
 
@@ -194,10 +195,8 @@ def tasks(args: argparse.Namespace, argv: list[str]) -> int:
         space = (
             f"{task.num_options or 'any number of'} options a row" if task.variable else ", ".join(task.labels or ())
         )
-        fields = shorten(" + ".join(task.inputs), 27)
-        print(
-            f"{name:<12} {source.family:<11} {fields:<27} {shorten(space, 22):<22} {_hub(source)}"[: _width()].rstrip()
-        )
+        fields = fit(" + ".join(task.inputs), 27)
+        out(f"{name:<12} {source.family:<11} {fields:<27} {fit(space, 22):<22} {_hub(source)}"[: _width()].rstrip())
     return 0
 
 
@@ -215,9 +214,9 @@ def runs(args: argparse.Namespace, argv: list[str]) -> int:
             kept, target = funnel(journal).kept, journal.get("target", 0)
             task = Task.from_json(journal.get("task"))
         about = f"{task.name} {made['strategy']} {made['model']}"
-        print(f"{digest[:8]}  {day}  {kept:>6}/{target:<6} {about}" + (f"  ({name})" if name else ""))
+        out(f"{digest[:8]}  {day}  {kept:>6}/{target:<6} {about}" + (f"  ({name})" if name else ""))
     if not found:
-        print(f"no runs in {cache_folder()}: begin with `llm-created create csqa --model demo -n 200`")
+        out(f"no runs in {cache_folder()}: begin with `llm-created create csqa --model demo -n 200`")
     return 0
 
 
@@ -226,7 +225,7 @@ def show(args: argparse.Namespace, argv: list[str]) -> int:
     with Journal(find(args.run)) as journal:
         task = Task.from_json(journal.get("task"))
         for line in shown.run(journal, task, width=_width(), sample=max(args.sample, 0)):
-            print(line)
+            out(line)
     return 0
 
 
@@ -240,9 +239,9 @@ def evaluate(args: argparse.Namespace, argv: list[str]) -> int:
     names = ("human_data", "features", "embedding_model", "num_rows", "seed")
     found = trial.evaluate(args.run, args.on, task=task, **{name: getattr(args, name) for name in names})
     for line in verdict.lines(found):
-        print(line)
+        out(line)
     for path in trial_result.write(found, args.results) if args.results else ():
-        print(f"written: {path}")
+        out(f"written: {path}")
     return 0
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any, NamedTuple
 
+from .console import fit, wrap
 from .journal import Journal, Judgement
 from .scores import wilson
 from .task import Row, Task
-from .text import shorten
 
 NO_MAJORITY = "no majority"
 _OTHER = ("as given", "another option")
@@ -153,7 +152,7 @@ def table(kind: str, task: Task, judged: Iterable[tuple[int, int | None, str]]) 
 
 def lines(found: JudgedTable, width: int = 80) -> Iterator[str]:
     """The agreement in one line, and the table for a terminal: whole where it fits, else the cells that differ."""
-    yield from textwrap.wrap(found.said(), width, subsequent_indent="  ")
+    yield from wrap(found.said(), width, then="  ")
     first = min(max(len(name) for name in ("given \\ judged", *found.given)), 24)
     columns = [min(max(len(name), 6), 14) for name in found.judged]
     if 1 + first + sum(2 + size for size in columns) > width:
@@ -161,8 +160,8 @@ def lines(found: JudgedTable, width: int = 80) -> Iterator[str]:
         return
 
     def line(name: str, cells: Sequence[object]) -> str:
-        shown = (f"{shorten(str(cell), size):>{size}}" for cell, size in zip(cells, columns, strict=True))
-        return f"  {shorten(name, first):<{first}} {'  '.join(shown)}"
+        shown = (f"{fit(str(cell), size):>{size}}" for cell, size in zip(cells, columns, strict=True))
+        return f"  {fit(name, first):<{first}} {'  '.join(shown)}"
 
     yield line("given \\ judged", found.judged)
     for name, counts in zip(found.given, found.counts, strict=True):
@@ -173,8 +172,8 @@ def _differing(found: JudgedTable, width: int) -> Iterator[str]:
     cells = found.differing()
     most = max((width - 30) // 2, 8)
     for given, judged, count in cells[:_CELLS]:
-        other = judged if judged == NO_MAJORITY else f"judged {shorten(judged, most)}"
-        yield f"  given {shorten(given, most)}, {other}: {count:,}"
+        other = judged if judged == NO_MAJORITY else f"judged {fit(judged, most)}"
+        yield f"  given {fit(given, most)}, {other}: {count:,}"
     rest = cells[_CELLS:]
     if rest:
         yield f"  and {sum(count for *_, count in rest):,} rows in {len(rest):,} other pairs"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -14,13 +13,14 @@ from typing import Any, NamedTuple
 from . import judged
 from .answers import read_answer
 from .client import Reply
+from .console import fit, wrap
 from .errors import StoppedShort, UsageError
 from .journal import Journal
 from .judge import majority
 from .results import write_text
 from .show import cost_lines
 from .task import Row, Task
-from .text import clean, digest, fold, shorten
+from .text import clean, digest, fold
 from .unlabelled import Case
 
 WIDTH = 80
@@ -164,7 +164,7 @@ def report(
     stages.append(f"{len(cases) - len(found):,} not readable")
     if len(found) > len(done):
         stages.append(f"{len(found) - len(done):,} not labelled yet")
-    yield from textwrap.wrap(" · ".join(stages), WIDTH, subsequent_indent="  ")
+    yield from wrap(" · ".join(stages), WIDTH, then="  ")
     yield from _reasons(cases, [one for _, one in done])
     yield from _distribution(task, [one for _, one in done])
     if votes > 1:
@@ -172,11 +172,11 @@ def report(
     given = [(case.given, one.label, json.dumps(one.votes)) for case, one in done if case.given is not None]
     if given:
         first, *table = judged.lines(judged.table("verify", task, given))
-        yield from ("", *textwrap.wrap(first, WIDTH, subsequent_indent="  "), *(line[:WIDTH] for line in table))
+        yield from ("", *wrap(first, WIDTH, then="  "), *(line[:WIDTH] for line in table))
     stray = [case for case in cases if case.stray]
     if stray:
         said = f"{len(stray):,} given answers are none of the options, e.g. {stray[0].stray!r} in record"
-        yield from textwrap.wrap(f"{said} {stray[0].number}", WIDTH, subsequent_indent="  ")
+        yield from wrap(f"{said} {stray[0].number}", WIDTH, then="  ")
     yield from cost_lines(journal, labelled, WIDTH)
 
 
@@ -185,15 +185,13 @@ def _reasons(cases: Sequence[Case], done: Sequence[Labelled]) -> Iterator[str]:
     for code, count in Counter(case.reason.code for case in unreadable if case.reason).most_common():
         first = next(case for case in unreadable if case.reason and case.reason.code == code)
         assert first.reason is not None
-        yield shorten(f"{count:,} {code}, e.g. record {first.number}: {first.reason.detail}", WIDTH - 2).join(
-            ("  ", "")
-        )
+        yield fit(f"{count:,} {code}, e.g. record {first.number}: {first.reason.detail}", WIDTH - 2).join(("  ", ""))
     unread = Counter(chain.from_iterable(one.unread for one in done))
     if unread:
         whole = sum(len(one.votes) for one in done)
         by_reason = ", ".join(f"{reason} {count:,}" for reason, count in unread.most_common())
         said = f"{unread.total():,} of {whole:,} votes name no option: {by_reason}"
-        yield from textwrap.wrap(said, WIDTH, subsequent_indent="  ")
+        yield from wrap(said, WIDTH, then="  ")
 
 
 def _distribution(task: Task, done: Sequence[Labelled]) -> Iterator[str]:
@@ -202,11 +200,11 @@ def _distribution(task: Task, done: Sequence[Labelled]) -> Iterator[str]:
         return
     places = range(len(task.labels) if task.labels else max(counts) + 1)
     names = task.labels or [f"option {place + 1}" for place in places]
-    wide = max(len(shorten(name, 20)) for name in names)
+    wide = max(len(fit(name, 20)) for name in names)
     yield from ("", "labels" if task.labels else "positions of the labels among the options")
     for place in places:
         share = counts[place] / counts.total()
-        yield f"  {shorten(names[place], 20):<{wide}} {counts[place]:>6,} {share:>6.1%} {'█' * round(20 * share)}"
+        yield f"  {fit(names[place], 20):<{wide}} {counts[place]:>6,} {share:>6.1%} {'█' * round(20 * share)}"
 
 
 def _steady(task: Task, done: Sequence[Labelled]) -> Iterator[str]:
@@ -218,7 +216,7 @@ def _steady(task: Task, done: Sequence[Labelled]) -> Iterator[str]:
     kappa = "" if figures.kappa is None else f" · Fleiss' kappa {figures.kappa:.2f}"
     share = f"{figures.unanimous:,} of {figures.n:,} rows ({figures.unanimous / figures.n:.1%})"
     said = f"{len(read[0].votes)} votes a row agree on {share} · pairs of votes {figures.pairwise:.1%}{kappa}"
-    yield from ("", *textwrap.wrap(said, WIDTH, subsequent_indent="  "))
+    yield from ("", *wrap(said, WIDTH, then="  "))
 
 
 def refuse(journal: Journal, path: Path, out: Path) -> None:

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from . import asking, labelled, making, parts, tasks, unlabelled
+from . import asking, console, labelled, making, parts, tasks, unlabelled
 from .client import Reply
 from .errors import StoppedShort, UsageError
 from .identity import Identity
@@ -25,7 +25,6 @@ from .journal import Journal
 from .judge import Judge
 from .labelled import Labelled
 from .live import watch
-from .making import say
 from .settings import DEMO, Settings
 from .sources import public_name
 from .tally import Tally
@@ -190,7 +189,7 @@ def _label_rows(
     def announce(calls: int) -> None:
         said = f"{tally.replayed} replies read from the journal, " if tally.replayed else ""
         if watched:
-            say(f"{said}{calls} calls to buy")
+            console.say(f"{said}{calls} calls to buy")
 
     async def collect() -> None:
         stop = asyncio.Event()
@@ -227,13 +226,15 @@ def label(args: argparse.Namespace, argv: list[str]) -> int:
     made, judge = labelling(source, settings, name=public_name(args.file), **how)
     with asking.journal(KIND, made) as journal:
         labelled.refuse(journal, path, out)
-        say(f"labelling {made.digest[:8]} · {source.task.name} · {made.model} → {out}{_DEMO * (made.model == DEMO)}")
+        console.say(
+            f"labelling {made.digest[:8]} · {source.task.name} · {made.model} → {out}{_DEMO * (made.model == DEMO)}"
+        )
         found, short = _label_rows(made, judge, rows, settings, journal, True)
         by_place: dict[int, Labelled | None] = dict(zip(places, found, strict=True))
         labelled.write(journal, path, out, labelled.text(source.task, cases, by_place, short))
         for line in labelled.report(source.task, cases, by_place, judge.votes, journal):
-            print(line)
-    print(f"\nwritten: {out}")
+            console.out(line)
+    console.out("", f"written: {out}")
     if short is not None:
         raise StoppedShort(f"{short}; to go on (after a cap, with a higher one): {shlex.join(['llm-created', *argv])}")
     return 0

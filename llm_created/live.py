@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TextIO
 
+from .console import rewrite
 from .tally import Tally
 
 _REFRESH = 0.2
@@ -59,16 +60,13 @@ async def watch(tally: Tally, to: TextIO | None = None) -> None:
             await asyncio.sleep(_REFRESH if terminal else _PLAIN_EVERY)
             width = shutil.get_terminal_size().columns - 1 if terminal else 160
             lines = describe(tally, time.monotonic(), width)
-            if lines != shown:
-                to.write(_over(shown) + "\n".join(lines) if terminal else " · ".join(map(str.strip, lines)) + "\n")
-                to.flush()
-                shown = lines
+            if lines == shown:
+                continue
+            if terminal:
+                rewrite(lines, len(shown), to)
+            else:
+                rewrite([" · ".join(map(str.strip, lines)), ""], 0, to)
+            shown = lines
     finally:
         if terminal:
-            to.write(_over(shown))
-            to.flush()
-
-
-def _over(shown: list[str]) -> str:
-    """What takes the cursor back over the lines shown, wiping them."""
-    return "\r\x1b[2K" + "\x1b[1A\x1b[2K" * (len(shown) - 1) if shown else ""
+            rewrite([], len(shown), to)

@@ -7,11 +7,11 @@ import gc
 import importlib
 import os
 import signal
-import sys
 import threading
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
+from .console import say
 from .errors import StoppedShort
 from .identity import CHAINED, Identity
 from .journal import Journal
@@ -102,8 +102,3 @@ def _announce(plan: Plan) -> None:
     # What is loaded by now stays: collecting it again and again takes a sixth of the CPU of a long run.
     gc.freeze()
     gc.set_threshold(10_000, 20, 100)
-
-
-def say(text: str) -> None:
-    """Tell the person at the terminal; what a command gives goes to the other stream."""
-    print(text, file=sys.stderr, flush=True)

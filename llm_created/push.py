@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import __version__, card
+from .console import out, say
 from .errors import UsageError
 from .funnel import kept_rows
 from .hub import Files, Head, Say, commit, ready, told
@@ -70,7 +70,7 @@ class Pushed:
 def push(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created push RUN REPO`."""
     with Journal(find(args.run)) as journal:
-        print(to_hub(journal, Pushed.of(args, args.repo), lambda text: print(text, file=sys.stderr, flush=True)))
+        out(to_hub(journal, Pushed.of(args, args.repo), say))
     return 0
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .console import out, rewrite, say
 from .errors import RunFailed, UsageError
 from .funnel import funnel
 from .journal import Journal
@@ -111,7 +112,7 @@ def report(args: argparse.Namespace, argv: list[str]) -> int:
         text = page(journal, task, scores, progress=shown)
         shown.end()
     _write(path, text)
-    print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    out(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
     return 0
 
 
@@ -139,7 +140,7 @@ def _scores(root: str | None, run: str) -> list[dict[str, Any]]:
     try:
         return score_lines(_RESULTS, run)
     except UsageError as error:
-        print(f"no scores in the report: {error} (--results names another folder)", file=sys.stderr)
+        say(f"no scores in the report: {error} (--results names another folder)")
         return []
 
 
@@ -151,11 +152,11 @@ class _Progress:
 
     def __call__(self, turns: int) -> None:
         if self._terminal:
-            print(f"\r\x1b[2K{turns:,} of {self._turns:,} replies read", end="", file=sys.stderr, flush=True)
+            rewrite([f"{turns:,} of {self._turns:,} replies read"], 1, sys.stderr)
 
     def end(self) -> None:
         if self._terminal:
-            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+            rewrite([], 1, sys.stderr)
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -12,6 +11,7 @@ from . import judged
 from .budget import Price
 from .calls import key_of
 from .client import Reply, Request, Usage
+from .console import fit, harmless, wrap
 from .emission import KEPT, SURPLUS, UNJUDGED
 from .funnel import Funnel, balance, cost, funnel, held_back, kept_rows, leaks_said
 from .identity import METHODS, Identity
@@ -21,7 +21,6 @@ from .pool import Pool
 from .prompt import Message
 from .strategy import Strategy, Turn, strategy, turns_to_come
 from .task import Row, Task
-from .text import clean, shorten
 
 _STAGES = ("asked", "parsed", "valid", "unique", "kept")
 _SET_UP = {
@@ -40,19 +39,19 @@ def run(journal: Journal, task: Task, *, width: int = 80, sample: int = 3) -> li
     about = (
         f"{task.name} · {identity['strategy']} · {identity['model']} · {count.kept}/{journal.get('target', 0)} rows"
     )
-    lines = [shorten(f"{head} · {about}", width), ""]
+    lines = [fit(f"{head} · {about}", width), ""]
     lines += rows_lines(task, islice(kept_rows(journal, task), sample), width)
     lines += funnel_lines(count, width)
     for found in judged_tables(journal, task):
         said, *table = judged.lines(found, width)
-        lines += ["", *textwrap.wrap(said, width, subsequent_indent="  "), *table]
+        lines += ["", *wrap(said, width, then="  "), *table]
     if count.kept:
         lines += ["", *_balance_lines(task, count)]
         lines += [held_back(count)] if (journal.get("emission") or {}).get("balance") else []
-        lines += textwrap.wrap(leaks_said(journal, count), width, subsequent_indent="  ")
+        lines += wrap(leaks_said(journal, count), width, then="  ")
         depths = ", ".join(f"{depth}: {n}" for depth, n in sorted(count.depths.items()))
         if identity["strategy"] not in METHODS:
-            lines += textwrap.wrap(f"rows by depth  {depths}", width, subsequent_indent=" " * 15)
+            lines += wrap(f"rows by depth  {depths}", width, then=" " * 15)
     return [*lines, *cost_lines(journal, count.kept, width)]
 
 
@@ -73,9 +72,9 @@ def rows_lines(task: Task, rows: Iterable[Row], width: int) -> list[str]:
 
 def _field(name: str, text: str, width: int) -> list[str]:
     indent = " " * 11
-    lines = textwrap.wrap(" ".join(clean(text).split()), max(width - len(indent), 20))
+    lines = wrap(" ".join(harmless(text).split()), max(width - len(indent), 20))
     shown = [*lines[:3], "…"] if len(lines) > 4 else lines or [""]
-    return [f"{shorten(name, 10):<10} {shown[0]}", *(indent + line for line in shown[1:])]
+    return [f"{fit(name, 10):<10} {shown[0]}", *(indent + line for line in shown[1:])]
 
 
 def funnel_lines(count: Funnel, width: int) -> list[str]:
@@ -86,17 +85,16 @@ def funnel_lines(count: Funnel, width: int) -> list[str]:
     for code, number in count.reasons.most_common():
         example = count.examples[code]
         said = f", e.g. turn {example.position}: {example.detail}" if example.detail else ""
-        lines.append("  " + shorten(f"{number} {code}{said}", width - 2))
+        lines.append("  " + fit(f"{number} {code}{said}", width - 2))
     return lines
 
 
 def _balance_lines(task: Task, count: Funnel) -> list[str]:
     counts = balance(task, count)
-    wide = max(len(shorten(name, 20)) for name in counts)
+    wide = max(len(fit(name, 20)) for name in counts)
     head = "answers" if task.labels else "answer positions"
     return [head] + [
-        f"  {shorten(name, 20):<{wide}} {number:>6} {number / count.kept:>6.1%} "
-        + "█" * round(20 * number / count.kept)
+        f"  {fit(name, 20):<{wide}} {number:>6} {number / count.kept:>6.1%} " + "█" * round(20 * number / count.kept)
         for name, number in counts.items()
     ]
 
@@ -116,7 +114,7 @@ def cost_lines(journal: Journal, kept: int, width: int = 80) -> list[str]:
         line += " · free"
     else:
         line += f" · ${dollars:,.4f}" + (f", ${dollars / kept:,.6f} per kept row" if kept else "") + f" by {price[2]}"
-    return ["", *textwrap.wrap(line, width, subsequent_indent="  ")]
+    return ["", *wrap(line, width, then="  ")]
 
 
 def preview(
@@ -161,7 +159,7 @@ def preview(
     whole += f" ({checked:,} of them to check labels)" if checked else ""
     lists = [reply.usage for turn, _, reply in asked if not turn.rows]
     used = _times(asked[-1][2].usage, turns + checked), _times(_mean(lists), calls - turns)
-    return [*lines, "", *textwrap.wrap(f"{whole} and {_cost(used, price)}", width)]
+    return [*lines, "", *wrap(f"{whole} and {_cost(used, price)}", width)]
 
 
 def _call_lines(
@@ -173,7 +171,7 @@ def _call_lines(
     if for_rows or pieces:
         yield _rule("what became of it", width)
     for code, row_id, detail in pieces:
-        yield shorten(f"{code}  {row_id}" if code == KEPT else f"{code}: {detail}", width)
+        yield fit(f"{code}  {row_id}" if code == KEPT else f"{code}: {detail}", width)
 
 
 def _asked(journal: Journal, plan: Strategy) -> Iterator[tuple[Turn, list[Message], Reply]]:
@@ -229,4 +227,4 @@ def _rule(name: str, width: int) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return [part for line in clean(text).splitlines() for part in (textwrap.wrap(line, width) or [""])]
+    return [part for line in harmless(text.strip()).split("\n") for part in (wrap(line, width) or [""])]

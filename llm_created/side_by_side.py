@@ -6,7 +6,6 @@ import argparse
 import importlib.util
 import json
 import math
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import markdown
+from .console import fit, out, wrap
 from .errors import RunFailed, UsageError
 from .features import Embeddings
 from .identity import DEFAULT_EMBEDDING_MODEL
@@ -24,7 +24,6 @@ from .report_data import score_lines
 from .runs import find
 from .settings import DEMO
 from .task import Row
-from .text import clean, shorten
 
 _RESULTS = "results"
 _WIDTH, _LABEL = 80, 24
@@ -70,7 +69,7 @@ def compare(args: argparse.Namespace, argv: list[str]) -> int:
         found = [figures(journal, budget, **how) for journal in journals]
     lines = list(_lines(found, _same(runs), _amount(args.at, budget), fewest))
     for line in (_markdown if args.format == "markdown" else _text)(lines, [*_told(runs, found, fewest), *notes]):
-        print(line)
+        out(line)
     return 0
 
 
@@ -243,23 +242,23 @@ def _text(lines: Sequence[_Line], notes: Sequence[str]) -> Iterator[str]:
         wide = (_WIDTH - _LABEL) // min(runs, _BESIDE)
         for label, cells in lines:
             if not cells:
-                yield from ("", shorten(label, _WIDTH))
+                yield from ("", fit(label, _WIDTH))
                 continue
             columns = [_wrapped(parts, wide - 1) for parts in cells[start : start + _BESIDE]]
-            columns.insert(0, textwrap.wrap(clean(label), _LABEL, subsequent_indent="  "))
+            columns.insert(0, wrap(label, _LABEL, then="  "))
             for first, *others in zip_longest(*columns, fillvalue=""):
                 yield (f"{first:<{_LABEL}}" + "".join(f"{part:>{wide}}" for part in others)).rstrip()
         yield ""
     for note in notes:
-        yield from textwrap.wrap(shorten(note, 400), _WIDTH, subsequent_indent="  ")
+        yield from wrap(fit(note, 400), _WIDTH, then="  ")
 
 
 def _wrapped(parts: Sequence[str], width: int) -> list[str]:
     """A cell in one line if it fits, else its parts below each other."""
-    whole = shorten(" ".join(parts), 400)
+    whole = fit(" ".join(parts), 400)
     if len(whole) <= width:
         return [whole]
-    return [line for part in parts for line in textwrap.wrap(shorten(part, 200), width)]
+    return [line for part in parts for line in wrap(fit(part, 200), width)]
 
 
 def _markdown(lines: Sequence[_Line], notes: Sequence[str]) -> Iterator[str]:

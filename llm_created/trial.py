@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from . import held_out, human, linear, results, sources
+from .console import say
 from .errors import UsageError
 from .features import Features, choose
 from .scores import McNemar, Score, mcnemar, score
@@ -186,10 +186,7 @@ def _scored(
     *_, whole = by_size
     leaked = _leaked(test.rows, train)
     if leaked:
-        print(
-            f"warning: {leaked:,} of the {len(answers):,} rows of {test.name} are in the training data",
-            file=sys.stderr,
-        )
+        say(f"warning: {leaked:,} of the {len(answers):,} rows of {test.name} are in the training data")
     return Scored(
         name=test.name,
         rows=test.rows,

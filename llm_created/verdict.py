@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from . import held_out
+from .console import fit, wrap
 from .scores import McNemar, Score, is_majority
-from .text import shorten
 from .trial import Scored, Trial
 
 WIDTH = 80
@@ -18,8 +16,8 @@ def lines(trial: Trial) -> list[str]:
     """The whole trial, at most 80 columns wide."""
     train, rows = trial.train, f"{len(trial.train.rows):,} of {trial.whole:,} rows"
     rows = f"{trial.whole:,} rows" if len(train.rows) == trial.whole else rows
-    about = f"{train.task.name}: linear models ({trial.features.about}), {rows} of {shorten(train.name, 40)}"
-    found = textwrap.wrap(about, WIDTH)
+    about = f"{train.task.name}: linear models ({trial.features.about}), {rows} of {fit(train.name, 40)}"
+    found = wrap(about, WIDTH)
     for test in trial.tests:
         found += ["", *_test(trial, test)]
     return found
@@ -28,7 +26,7 @@ def lines(trial: Trial) -> list[str]:
 def _test(trial: Trial, test: Scored) -> list[str]:
     *_, whole = test.curve.values()
     demo = test.name == held_out.NAME
-    name = "held-out demo rows (a plumbing check, not a result)" if demo else shorten(test.name, 40)
+    name = "held-out demo rows (a plumbing check, not a result)" if demo else fit(test.name, 40)
     out = ", out of distribution" if test.distribution == "out" else ""
     # Each part on a line of its own where both do not fit.
     head = [f"on {name}{out}:", f"{whole.n:,} rows, the commonest answer {100 * whole.majority:.1f} %"]
@@ -47,7 +45,7 @@ def _test(trial: Trial, test: Scored) -> list[str]:
             "None of the facts in these rows is in a training row, so a score near the commonest answer's is no "
             "fault. Figures that mean something need rows that people labelled."
         ]
-    wrapped = (textwrap.wrap(one, WIDTH, initial_indent="  ", subsequent_indent="    ") for one in said)
+    wrapped = (wrap(one, WIDTH, "  ", "    ") for one in said)
     return [*table, *(line for one in wrapped for line in one)]
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from llm_created import console
 from llm_created.errors import LLMCreatedError, UsageError
 
 # They decide where and how it runs, not what comes out.
@@ -196,11 +197,12 @@ def command(kind: type, act: Callable[[Any], Any], about: str, argv: Sequence[st
     from transformers import HfArgumentParser
 
     main = os.environ.get("RANK", "0") == "0"
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    console.show_logs()
 
-    class Parser(HfArgumentParser):
-        def error(self, message: str) -> Any:
-            self.exit(2, f"error: {message} (`--help` shows what there is)\n" if main else None)
+    class Parser(console.Parser, HfArgumentParser):
+        def _print_message(self, message: str, file: Any = None) -> None:
+            if main:
+                super()._print_message(message, file)
 
     parser = Parser(kind, description=about, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False)
     # Not parse_args_into_dataclasses: what it does not know is an error with a traceback there.
@@ -210,7 +212,7 @@ def command(kind: type, act: Callable[[Any], Any], about: str, argv: Sequence[st
     except LLMCreatedError as error:
         # Every process of a launch finds the same error: one of them says it.
         if main:
-            print(f"error: {error}", file=sys.stderr)
+            console.say(f"error: {error}")
         return error.exit_code
     except KeyboardInterrupt:
         return 130

@@ -19,6 +19,7 @@ from statistics import fmean
 from typing import Any
 
 from llm_created import results
+from llm_created.console import Parser, out, say, until_nobody_reads
 from llm_created.errors import LLMCreatedError, UsageError
 from llm_created.scores import McNemar, mcnemar
 from llm_created.train.cells import HUMAN, TENTH, Cell, cells, formatting_examples, spread
@@ -220,7 +221,7 @@ def _probe_lines(one: Probe) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; exit codes as `llm-created`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m llm_created.train.compare",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -230,9 +231,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", help="only this model")
     args = parser.parse_args(argv)
     try:
-        print("\n".join(_main(args.paths, args.on, args.model)))
+        with until_nobody_reads():
+            out(*_main(args.paths, args.on, args.model))
     except LLMCreatedError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return error.exit_code
     return 0
 

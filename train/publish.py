@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from llm_created import tasks
+from llm_created.console import out, say
 from llm_created.errors import RunFailed, UsageError
 from llm_created.hub import Files, Head, Say, commit
 from llm_created.infer import seed
@@ -40,7 +40,7 @@ _OF_TRAIN = {"sources": list, "train_rows": int, "validation_rows": int, "valida
 
 def push_model(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created push-model RUN REPO`."""
-    print(to_hub(load(args.run), args.repo, How.of(args), lambda text: print(text, file=sys.stderr, flush=True)))
+    out(to_hub(load(args.run), args.repo, How.of(args), say))
     return 0
 
 

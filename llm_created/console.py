@@ -1,0 +1,135 @@
+"""The one way to a terminal: every line goes through a door here, and no text in it can do more than be read."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+# Control characters but tab and newline (ESC and C1 among them), what reorders text, what breaks lines, and lone
+# surrogates. Letters that run from right to left and the joiners inside emoji and scripts are none of these.
+_HARMFUL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+# Our own signs where the terminal has no way to show them.
+_PLAIN_SIGNS = str.maketrans({"─": "-", "█": "#", "·": "-", "–": "-", "→": "->", "…": "..."})
+
+
+def harmless(text: str) -> str:
+    """The text for showing: what would act on a terminal or reorder a line is spelled out (`\\x1b`, `\\u202e`)."""
+    if text.isprintable():
+        return text
+    return _HARMFUL.sub(lambda found: found[0].encode("unicode_escape").decode(), text.replace("\r\n", "\n"))
+
+
+def fit(text: str, width: int) -> str:
+    """The text for showing, as one line of at most `width` characters."""
+    line = " ".join(harmless(text[: 4 * width]).split())
+    return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
+
+
+def wrap(text: str, width: int, first: str = "", then: str = "") -> list[str]:
+    """The text for showing, in lines of at most `width` characters that begin with `first` and `then`."""
+    return textwrap.wrap(harmless(text), width, initial_indent=first, subsequent_indent=then)
+
+
+def out(*lines: str) -> None:
+    """What a command gives: each text is one line, whatever it holds."""
+    _write(sys.stdout, lines)
+
+
+def say(*lines: str) -> None:
+    """Tell the person at the terminal; what a command gives goes to the other stream."""
+    _flush(sys.stdout)
+    _write(sys.stderr, lines)
+    _flush(sys.stderr)
+
+
+def ask(question: str) -> str:
+    """A person's answer, `""` where nobody sits there."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return ""
+    return input(_showable(sys.stdout, _line(question)))
+
+
+def rewrite(lines: Sequence[str], before: int, to: TextIO) -> None:
+    """Put lines where the last `before` lines of a terminal are; the cursor stays at the end of the last one."""
+    back = "\r\x1b[2K" + "\x1b[1A\x1b[2K" * (before - 1) if before else ""
+    to.write(back + _showable(to, "\n".join(map(_line, lines))))
+    to.flush()
+
+
+def _write(to: TextIO | None, lines: Iterable[str]) -> None:
+    if to is not None:  # a stream that was closed before the start
+        to.write(_showable(to, "".join(f"{_line(one)}\n" for one in lines)))
+
+
+def _line(text: str) -> str:
+    return harmless(text).replace("\n", "\\n")
+
+
+def _showable(to: TextIO, text: str) -> str:
+    """The text with what the stream cannot carry spelled out."""
+    encoding = getattr(to, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_PLAIN_SIGNS).encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
+@contextmanager
+def until_nobody_reads() -> Iterator[None]:
+    """End quietly when whoever reads our output has gone: there is nobody to tell."""
+    try:
+        try:
+            yield
+        finally:
+            _flush(sys.stdout)
+    except BrokenPipeError:
+        for stream in (sys.stdout, sys.stderr):
+            _let_go(stream)
+
+
+def _flush(stream: TextIO | None) -> None:
+    if stream is not None:
+        stream.flush()
+
+
+def _let_go(stream: TextIO | None) -> None:
+    try:
+        _flush(stream)
+    except BrokenPipeError:
+        # What is left in its buffer would be a complaint at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
+
+
+def show_logs() -> None:
+    """Log records go through the door, too."""
+    import logging
+
+    class Door(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(*self.format(record).split("\n"))
+
+    logging.basicConfig(format="%(message)s", handlers=[Door()])
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of arguments whose help and errors, which repeat what was typed, go through the door."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.color = False  # its own escape sequences, from Python 3.14 on
+
+    def error(self, message: str) -> Any:
+        self.exit(2, f"error: {_line(message)} (`{self.prog} --help` shows what there is)\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if message:
+            _write(file or sys.stderr, message.removesuffix("\n").split("\n"))
