@@ -15,6 +15,7 @@ import datasets
 
 from . import parts, tasks
 from .checks import reading
+from .console import harmless
 from .errors import LLMCreatedError, RunFailed, UsageError
 from .guide import Guide
 from .human import Human
@@ -71,7 +72,7 @@ class Builder(datasets.GeneratorBasedBuilder):  # type: ignore[misc]
     def identity(self) -> Identity:
         """The run that this configuration defines."""
         for line in parts.without_effect(self.settings, self.config.name):
-            warnings.warn(line, stacklevel=2)
+            warnings.warn(harmless(line), stacklevel=2)
         return parts.identity(self.settings, self.source, self.config.name)
 
     @cached_property

@@ -226,9 +226,8 @@ def label(args: argparse.Namespace, argv: list[str]) -> int:
     made, judge = labelling(source, settings, name=public_name(args.file), **how)
     with asking.journal(KIND, made) as journal:
         labelled.refuse(journal, path, out)
-        console.say(
-            f"labelling {made.digest[:8]} · {source.task.name} · {made.model} → {out}{_DEMO * (made.model == DEMO)}"
-        )
+        about = f"{made.digest[:8]} · {source.task.name} · {made.model} → {out}"
+        console.say(f"labelling {about}{_DEMO * (made.model == DEMO)}")
         found, short = _label_rows(made, judge, rows, settings, journal, True)
         by_place: dict[int, Labelled | None] = dict(zip(places, found, strict=True))
         labelled.write(journal, path, out, labelled.text(source.task, cases, by_place, short))

@@ -9,35 +9,30 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .console import harmless
 from .errors import UsageError
 from .text import clean, shorten
 
 # All that Markdown, HTML, a table or a formula could read as more than itself. As entities they are text to each.
 _MARKUP = re.compile(r"[&<>\\`*\[\]|~$@]|(?<!\w)_|_(?!\w)|:(?=//)")
-# They reorder what is shown, and hide what is there.
-_REORDERING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _HEAD = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)(?:\r?\n)?^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
 def inline(text: str) -> str:
     """A text as one line of Markdown that shows it letter by letter, also in a table."""
     line = " ".join(clean(text).split())
-    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", _plain(line))
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", harmless(line))
 
 
 def block(text: str) -> str:
     """A text of any number of lines as a block that shows it letter by letter: nothing in it is read as Markdown."""
-    return f"<pre>\n{html.escape(_plain(clean(text)), quote=False)}\n</pre>"
+    return f"<pre>\n{html.escape(harmless(clean(text)), quote=False)}\n</pre>"
 
 
 def fence(text: str, language: str = "") -> str:
     """Code in a fence that it cannot close."""
     marks = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{marks}{language}\n{_plain(text.rstrip())}\n{marks}"
-
-
-def _plain(text: str) -> str:
-    return _REORDERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return f"{marks}{language}\n{harmless(text.rstrip())}\n{marks}"
 
 
 @cache

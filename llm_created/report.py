@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .console import out, rewrite, say
+from .console import harmless, out, rewrite, say
 from .errors import RunFailed, UsageError
 from .funnel import funnel
 from .journal import Journal
@@ -57,7 +57,7 @@ def page(
     style = _template("report.css")
     values = {
         "csp": _policy([library, script], style),
-        "title": html.escape(f"{task.name} · {identity['strategy']} · {identity['model']}: dataset report"),
+        "title": html.escape(harmless(f"{task.name} · {identity['strategy']} · {identity['model']}: dataset report")),
         "style": style,
         "data": as_script(data(journal, task, reading, scores or ())),
         "replies": as_script(replies(reading)),

@@ -228,9 +228,9 @@ def _score_lines(found: Sequence[dict[str, Any]]) -> Iterator[_Line]:
             cells.setdefault((*line, score["seed"]), {})[at] = [*_interval(score, "accuracy"), *more]
     if cells:
         yield "accuracy of models trained on the runs, with 95 % intervals", []
-    for (out, test, model, rows, mixed, seed), by_run in sorted(cells.items(), key=lambda cell: str(cell[0])):
+    for (ood, test, model, rows, mixed, seed), by_run in sorted(cells.items(), key=lambda cell: str(cell[0])):
         about = (
-            f"{test} ({'OOD' if out else 'ID'}), {model}, {rows or '?'} rows{mixed and f' of {mixed}'}, seed {seed}"
+            f"{test} ({'OOD' if ood else 'ID'}), {model}, {rows or '?'} rows{mixed and f' of {mixed}'}, seed {seed}"
         )
         yield about, [by_run.get(at, ["-"]) for at in range(len(found))]
 

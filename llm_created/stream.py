@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import aclosing, suppress
 
+from .console import harmless
 from .errors import StoppedShort
 from .identity import Identity
 from .journal import Journal, run_folder
@@ -102,7 +103,7 @@ class _Handover:
             if stopped is not None:
                 raise stopped
         elif self._settings.allow_partial:
-            warnings.warn(str(stopped), stacklevel=2)
+            warnings.warn(harmless(str(stopped)), stacklevel=2)
         else:
             advice = "The rows are kept; call again to go on, or take them with allow_partial=True"
             raise StoppedShort(f"{stopped}. {advice}", stopped.kept, stopped.wanted)

@@ -26,6 +26,7 @@ from typing import Any
 from rendering import SETS, place
 
 from llm_created import results
+from llm_created.console import out, say
 from llm_created.errors import LLMCreatedError, RunFailed, UsageError
 from llm_created.funnel import kept_rows
 from llm_created.infer import seed
@@ -301,9 +302,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         written += drift_figures(runs, args.embedding_model, Path(args.out))
         if not written:
             raise UsageError("nothing to draw: results with two shares of the data (--results DIR), or --runs RUN ...")
-        print(*written, sep="\n")
+        out(*map(str, written))
     except LLMCreatedError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return error.exit_code
     return 0
 

@@ -20,6 +20,7 @@ from real_figures import model_folder
 from rendering import pipes, text
 
 from llm_created import check_rows, results, sources
+from llm_created.console import out, say
 from llm_created.errors import LLMCreatedError, UsageError
 from llm_created.leakage import EvaluationSets
 from llm_created.near import NearDuplicates
@@ -98,13 +99,13 @@ def main() -> int:
         model = model_folder()
         table = pipes([*head, "13 words"], [line(name, args.data, model) for name in WRITTEN])
     except LLMCreatedError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return error.exit_code
     said = "\n".join([*table, "", *text(NOTE)])
     if args.write:
         results.write_text(DOC, f"{HEAD}\n{said}\n")
     else:
-        print(said)
+        out(*said.split("\n"))
     return 0
 
 

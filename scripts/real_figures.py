@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from llm_created import results, tasks
+from llm_created.console import say
 from llm_created.errors import LLMCreatedError, UsageError
 from llm_created.task import Task
 from llm_created.text import slug
@@ -236,7 +237,7 @@ def main() -> int:
         with ThreadPoolExecutor(args.jobs) as pool:
             done = list(pool.map(lambda job: do(job, model, threads), jobs(args.only)))
     except LLMCreatedError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return error.exit_code
     return 0 if all(done) else 1
 

@@ -20,6 +20,7 @@ import real_figures
 from rendering import pipes, place, point, text, write
 
 from llm_created import results
+from llm_created.console import out, say
 from llm_created.errors import LLMCreatedError, UsageError
 from llm_created.train.cells import HUMAN, Cell, cells, spread
 from llm_created.train.compare import human_of, p_text, pair
@@ -246,9 +247,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.out:
             write(args.out, made)
         else:
-            print(made, end="")
+            out(*made.removesuffix("\n").split("\n"))
     except LLMCreatedError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return error.exit_code
     return 0
 

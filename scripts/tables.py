@@ -10,7 +10,6 @@ Nothing is typed in by hand: every figure comes from a result file, a journal or
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from costs import cost_lines, cost_table
 from rendering import SETS, TASKS, Line, as_csv, pipes, place, point, text, write
 
 from llm_created import results
+from llm_created.console import out, say, until_nobody_reads
 from llm_created.errors import LLMCreatedError, UsageError
 from llm_created.train.cells import HUMAN, TENTH, Cell, cells, formatting_examples, spread
 from llm_created.train.compare import human_of, pair, probes
@@ -276,16 +276,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         made = tables(args)
         if not made:
             raise UsageError("no result, no run: give --results DIR, --runs or --paper")
-        for name, written in made.items():
-            if args.out:
-                write(Path(args.out, f"{name}.{args.format}"), written)
-            else:
-                print(written)
-    except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with until_nobody_reads():
+            for name, written in made.items():
+                if args.out:
+                    write(Path(args.out, f"{name}.{args.format}"), written)
+                else:
+                    out(*written.split("\n"))
     except LLMCreatedError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return error.exit_code
     return 0
 

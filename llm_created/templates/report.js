@@ -1,7 +1,10 @@
 "use strict";
 // Every text of the run is data: it reaches the page as a text node or not at all.
 
-const read = (id) => JSON.parse(document.getElementById(id).textContent);
+// What would reorder a line is spelled out before anything is made of it.
+const read = (id) => JSON.parse(document.getElementById(id).textContent.replace(
+  /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+  (found) => `\\\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`));
 const data = read("data");
 const by = (id) => document.getElementById(id);
 const whole = new Intl.NumberFormat("en");
