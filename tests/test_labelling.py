@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from llm_created import LLMCreatedError, Reply, Row, StoppedShort, Task, UsageError, asking, tasks, unlabelled
 from llm_created.answers import read_answer
-from llm_created.cli import _Parser
+from llm_created.console import Parser
 from llm_created.identity import Identity
 from llm_created.judge import Judge
 from llm_created.labelled import steadiness, text
@@ -59,7 +59,7 @@ FLAGS: dict[str, dict[str, Any]] = {
 
 def main(argv: Sequence[str]) -> int:
     """The command as the command line runs it."""
-    parser = _Parser(prog="llm-created label")
+    parser = Parser(prog="llm-created label")
     parser.add_argument("file")
     for flag, how in FLAGS.items():
         parser.add_argument(flag, **how)

@@ -29,6 +29,7 @@ from llm_created import Identity, Journal, Row, StoppedShort, Task, UsageError, 
 from llm_created.budget import Price
 from llm_created.cli import main
 from llm_created.client import Reply, Request, ScriptedClient, Usage
+from llm_created.console import harmless
 from llm_created.create import create
 from llm_created.funnel import funnel, kept_rows
 from llm_created.guide import Guide
@@ -49,6 +50,7 @@ HOSTILE = (
     "{{script}} {{data}} javascript:alert(3) https://example.com/x.js",
     "'\"><svg onload=alert(4)>&lt;b&gt;",
 )
+REORDERING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 class Scripted:
@@ -621,7 +623,8 @@ def test_a_method_s_run_is_shown_without_an_example(browser: Any, tmp_path: Path
         shown = page.locator("#detail-body").inner_text()
         assert f"given {verdicts[0][1]}, judged {verdicts[0][2]} (changed)" in shown
         for text in (drawn["context"], drawn["seed"], verdicts[0][5]):
-            assert " ".join(text.split()) in " ".join(shown.split())
+            assert " ".join(harmless(text).split()) in " ".join(shown.split())
+        assert not REORDERING.search(shown)
         assert "made from" not in shown and "instance seed" in shown and "votes: " in shown
         page.locator("#detail-close").click()
         # A list that did not come.
