@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import human, results, sources, tasks
-from .console import fit, out, wrap
+from .console import columns, fit, left, out, wrap
 from .errors import UsageError
 from .identity import DEFAULT_EMBEDDING_MODEL
 from .leakage import NUM_WORDS, EvaluationSets, Leak
@@ -226,11 +226,11 @@ def _balance(found: Found) -> list[str]:
     counts = Counter(row.answer for row in found.rows.values())
     names: Sequence[str] = found.task.labels or [f"position {at + 1}" for at in range(max(counts, default=-1) + 1)]
     names = [fit(name, 20) for name in names]
-    wide = max(map(len, names), default=0)
+    wide = max(map(columns, names), default=0)
     said = ["answers" if found.task.labels else "answer positions"]
     for at, name in enumerate(names):
         share = counts[at] / max(len(found.rows), 1)
-        said.append(f"  {name:<{wide}} {counts[at]:>9,} {share:>6.1%} {'█' * round(20 * share)}".rstrip())
+        said.append(f"  {left(name, wide)} {counts[at]:>9,} {share:>6.1%} {'█' * round(20 * share)}".rstrip())
     return said
 
 

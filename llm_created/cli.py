@@ -20,14 +20,10 @@ one formatting example in, a dataset out:
 """
 
 
+@console.until_nobody_reads()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code says how it ended: 0 done, 1 failed, 2 wrong call, 3 stopped short."""
-    with console.until_nobody_reads():
-        return _main(list(sys.argv[1:] if argv is None else argv))
-    return 0
-
-
-def _main(argv: list[str]) -> int:
+    argv = list(sys.argv[1:] if argv is None else argv)
     console.show_logs()
     args = _parser().parse_args(argv)
     if args.version:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import sys
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -16,6 +18,8 @@ from typing import Any, TextIO
 _HARMFUL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+# The second column of a wide character; no text that is harmless has it.
+_SECOND = "\0"
 # Our own signs where the terminal has no way to show them.
 _PLAIN_SIGNS = str.maketrans({"─": "-", "█": "#", "·": "-", "–": "-", "→": "->", "…": "..."})
 
@@ -28,14 +32,42 @@ def harmless(text: str) -> str:
 
 
 def fit(text: str, width: int) -> str:
-    """The text for showing, as one line of at most `width` characters."""
-    line = " ".join(harmless(text[: 4 * width]).split())
-    return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
+    """The text for showing, as one line of at most `width` columns."""
+    line = _spread(" ".join(harmless(text[: 4 * width]).split()))
+    if len(line) > width:
+        end = max(width - 1, 0)
+        line = line[: end - (line[end] == _SECOND)] + "…"
+    return line.replace(_SECOND, "")
 
 
 def wrap(text: str, width: int, first: str = "", then: str = "") -> list[str]:
-    """The text for showing, in lines of at most `width` characters that begin with `first` and `then`."""
-    return textwrap.wrap(harmless(text), width, initial_indent=first, subsequent_indent=then)
+    """The text for showing, in lines of at most `width` columns that begin with `first` and `then`."""
+    spread = _spread(harmless(text))
+    # A long word may be broken between the columns of a wide character, whose second then stands over.
+    lines = textwrap.wrap(spread, width - (_SECOND in spread), initial_indent=first, subsequent_indent=then)
+    return [line.replace(_SECOND, "") for line in lines]
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a line takes; what sits on or joins other characters takes none."""
+    return len(_spread(text)) - sum(unicodedata.category(one) in ("Mn", "Me", "Cf") for one in text)
+
+
+def left(text: str, width: int) -> str:
+    """A cell of this many columns with the text at its left."""
+    return text + " " * (width - columns(text))
+
+
+def right(text: str, width: int) -> str:
+    """A cell of this many columns with the text at its right."""
+    return " " * (width - columns(text)) + text
+
+
+def _spread(text: str) -> str:
+    """The text with as many characters as columns: Chinese, Japanese, Korean and emoji take two."""
+    if text.isascii():
+        return text
+    return "".join(one + _SECOND if unicodedata.east_asian_width(one) in "WF" else one for one in text)
 
 
 def out(*lines: str) -> None:
@@ -86,6 +118,8 @@ def _showable(to: TextIO, text: str) -> str:
 @contextmanager
 def until_nobody_reads() -> Iterator[None]:
     """End quietly when whoever reads our output has gone: there is nobody to tell."""
+    # A stream that was closed before the start is None.
+    sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
     try:
         try:
             yield
@@ -94,6 +128,7 @@ def until_nobody_reads() -> Iterator[None]:
     except BrokenPipeError:
         for stream in (sys.stdout, sys.stderr):
             _let_go(stream)
+        raise SystemExit(0) from None
 
 
 def _flush(stream: TextIO | None) -> None:

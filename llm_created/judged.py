@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any, NamedTuple
 
-from .console import fit, wrap
+from .console import columns, fit, harmless, left, right, wrap
 from .journal import Journal, Judgement
 from .scores import wilson
 from .task import Row, Task
@@ -153,15 +153,15 @@ def table(kind: str, task: Task, judged: Iterable[tuple[int, int | None, str]]) 
 def lines(found: JudgedTable, width: int = 80) -> Iterator[str]:
     """The agreement in one line, and the table for a terminal: whole where it fits, else the cells that differ."""
     yield from wrap(found.said(), width, then="  ")
-    first = min(max(len(name) for name in ("given \\ judged", *found.given)), 24)
-    columns = [min(max(len(name), 6), 14) for name in found.judged]
-    if 1 + first + sum(2 + size for size in columns) > width:
+    first = min(max(columns(harmless(name)) for name in ("given \\ judged", *found.given)), 24)
+    sizes = [min(max(columns(harmless(name)), 6), 14) for name in found.judged]
+    if 1 + first + sum(2 + size for size in sizes) > width:
         yield from _differing(found, width)
         return
 
     def line(name: str, cells: Sequence[object]) -> str:
-        shown = (f"{fit(str(cell), size):>{size}}" for cell, size in zip(cells, columns, strict=True))
-        return f"  {fit(name, first):<{first}} {'  '.join(shown)}"
+        shown = (right(fit(str(cell), size), size) for cell, size in zip(cells, sizes, strict=True))
+        return f"  {left(fit(name, first), first)} {'  '.join(shown)}"
 
     yield line("given \\ judged", found.judged)
     for name, counts in zip(found.given, found.counts, strict=True):

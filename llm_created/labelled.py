@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from . import judged
 from .answers import read_answer
 from .client import Reply
-from .console import fit, wrap
+from .console import columns, fit, left, wrap
 from .errors import StoppedShort, UsageError
 from .journal import Journal
 from .judge import majority
@@ -200,11 +200,11 @@ def _distribution(task: Task, done: Sequence[Labelled]) -> Iterator[str]:
         return
     places = range(len(task.labels) if task.labels else max(counts) + 1)
     names = task.labels or [f"option {place + 1}" for place in places]
-    wide = max(len(fit(name, 20)) for name in names)
+    wide = max(columns(fit(name, 20)) for name in names)
     yield from ("", "labels" if task.labels else "positions of the labels among the options")
     for place in places:
         share = counts[place] / counts.total()
-        yield f"  {fit(names[place], 20):<{wide}} {counts[place]:>6,} {share:>6.1%} {'█' * round(20 * share)}"
+        yield f"  {left(fit(names[place], 20), wide)} {counts[place]:>6,} {share:>6.1%} {'█' * round(20 * share)}"
 
 
 def _steady(task: Task, done: Sequence[Labelled]) -> Iterator[str]:

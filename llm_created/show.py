@@ -11,7 +11,7 @@ from . import judged
 from .budget import Price
 from .calls import key_of
 from .client import Reply, Request, Usage
-from .console import fit, harmless, wrap
+from .console import columns, fit, harmless, left, wrap
 from .emission import KEPT, SURPLUS, UNJUDGED
 from .funnel import Funnel, balance, cost, funnel, held_back, kept_rows, leaks_said
 from .identity import METHODS, Identity
@@ -74,7 +74,7 @@ def _field(name: str, text: str, width: int) -> list[str]:
     indent = " " * 11
     lines = wrap(" ".join(harmless(text).split()), max(width - len(indent), 20))
     shown = [*lines[:3], "…"] if len(lines) > 4 else lines or [""]
-    return [f"{fit(name, 10):<10} {shown[0]}", *(indent + line for line in shown[1:])]
+    return [f"{left(fit(name, 10), 10)} {shown[0]}", *(indent + line for line in shown[1:])]
 
 
 def funnel_lines(count: Funnel, width: int) -> list[str]:
@@ -91,10 +91,11 @@ def funnel_lines(count: Funnel, width: int) -> list[str]:
 
 def _balance_lines(task: Task, count: Funnel) -> list[str]:
     counts = balance(task, count)
-    wide = max(len(fit(name, 20)) for name in counts)
+    wide = max(columns(fit(name, 20)) for name in counts)
     head = "answers" if task.labels else "answer positions"
     return [head] + [
-        f"  {fit(name, 20):<{wide}} {number:>6} {number / count.kept:>6.1%} " + "█" * round(20 * number / count.kept)
+        f"  {left(fit(name, 20), wide)} {number:>6} {number / count.kept:>6.1%} "
+        + "█" * round(20 * number / count.kept)
         for name, number in counts.items()
     ]
 

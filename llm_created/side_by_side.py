@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import markdown
-from .console import fit, out, wrap
+from .console import columns, fit, left, out, right, wrap
 from .errors import RunFailed, UsageError
 from .features import Embeddings
 from .identity import DEFAULT_EMBEDDING_MODEL
@@ -247,7 +247,7 @@ def _text(lines: Sequence[_Line], notes: Sequence[str]) -> Iterator[str]:
             columns = [_wrapped(parts, wide - 1) for parts in cells[start : start + _BESIDE]]
             columns.insert(0, wrap(label, _LABEL, then="  "))
             for first, *others in zip_longest(*columns, fillvalue=""):
-                yield (f"{first:<{_LABEL}}" + "".join(f"{part:>{wide}}" for part in others)).rstrip()
+                yield (left(first, _LABEL) + "".join(right(part, wide) for part in others)).rstrip()
         yield ""
     for note in notes:
         yield from wrap(fit(note, 400), _WIDTH, then="  ")
@@ -256,7 +256,7 @@ def _text(lines: Sequence[_Line], notes: Sequence[str]) -> Iterator[str]:
 def _wrapped(parts: Sequence[str], width: int) -> list[str]:
     """A cell in one line if it fits, else its parts below each other."""
     whole = fit(" ".join(parts), 400)
-    if len(whole) <= width:
+    if columns(whole) <= width:
         return [whole]
     return [line for part in parts for line in wrap(fit(part, 200), width)]
 

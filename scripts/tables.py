@@ -262,6 +262,7 @@ def runs_of(named: Sequence[str] | None, found: Iterable[dict[str, Any]]) -> lis
     return [digest for digest in here if digest in used]
 
 
+@until_nobody_reads()
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -276,12 +277,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         made = tables(args)
         if not made:
             raise UsageError("no result, no run: give --results DIR, --runs or --paper")
-        with until_nobody_reads():
-            for name, written in made.items():
-                if args.out:
-                    write(Path(args.out, f"{name}.{args.format}"), written)
-                else:
-                    out(*written.split("\n"))
+        for name, written in made.items():
+            if args.out:
+                write(Path(args.out, f"{name}.{args.format}"), written)
+            else:
+                out(*written.split("\n"))
     except LLMCreatedError as error:
         say(f"error: {error}")
         return error.exit_code

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -122,7 +123,9 @@ def created(cli: Cli, server: Server, text: str, *more: str) -> str:
 # The doors.
 
 # Not an alphabet: the few characters that matter would drown in it.
-TEXTS = st.lists(st.characters() | st.sampled_from(sorted({*EVIL, *BIDI, "\r", "\x85", "\ud800"}))).map("".join)
+TEXTS = st.lists(
+    st.characters() | st.sampled_from(sorted({*EVIL, *BIDI, *"日本語👧", "\r", "\x85", "\u200e", "\ud800"}))
+).map("".join)
 
 
 @given(TEXTS)
@@ -160,9 +163,25 @@ def test_what_acts_is_spelled_out() -> None:
 
 @given(TEXTS, st.integers(20, 100))
 def test_widths_count_what_is_shown(text: str, width: int) -> None:
-    assert len(console.fit(text, width)) <= width and not acts(console.fit(text, width))
-    for line in console.wrap(text, width, "  ", "    "):
-        assert len(line) <= width and not acts(line)
+    for line in (console.fit(text, width), *console.wrap(text, width, "  ", "    ")):
+        assert console.columns(line) <= width and not acts(line)
+    assert console.wrap(text.replace("\t", " "), 10**9) == textwrap.wrap(
+        console.harmless(text.replace("\t", " ")), 10**9
+    )
+
+
+def test_columns_are_those_of_a_terminal() -> None:
+    assert [console.columns(text) for text in ("abc", "日本語", "e\u0301", "👧", "עברית", r"\u202e")] == [
+        3,
+        6,
+        1,
+        2,
+        5,
+        6,
+    ]
+    assert console.fit("日本語", 6) == "日本語" and console.fit("日本語の", 6) == "日本…"
+    assert console.wrap("日本語の映画 film", 9) == ["日本語の", "映画", "film"]
+    assert console.left("日本", 6) + "|" == "日本  |" and console.right("日本", 6) == "  日本"
 
 
 def test_the_live_lines_keep_our_codes_and_no_others() -> None:
@@ -173,10 +192,13 @@ def test_the_live_lines_keep_our_codes_and_no_others() -> None:
     assert ours == "\r\x1b[2K\x1b[1A\x1b[2K" and "owned" in shown and not acts(shown)
 
 
-def test_a_stream_that_was_closed_before_the_start_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_that_was_closed_before_the_start_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
-    assert main(["--version"]) == 0
+    assert main(["create", "creak", "--model", "demo", "-n", "20", "--out", str(tmp_path), "--name", "quiet"]) == 0
+    assert main(["show", "quiet"]) == 0
     assert main(["show", "nothing"]) == 2
 
 

@@ -180,6 +180,7 @@ def _keep_freed_memory() -> None:
             mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
+@console.until_nobody_reads()
 def command(kind: type, act: Callable[[Any], Any], about: str, argv: Sequence[str] | None = None) -> int:
     """Run one command of this folder: its arguments are the fields of `kind`; what goes wrong is one line.
 

@@ -219,6 +219,7 @@ def _probe_lines(one: Probe) -> list[str]:
     ]
 
 
+@until_nobody_reads()
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; exit codes as `llm-created`."""
     parser = Parser(
@@ -231,8 +232,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", help="only this model")
     args = parser.parse_args(argv)
     try:
-        with until_nobody_reads():
-            out(*_main(args.paths, args.on, args.model))
+        out(*_main(args.paths, args.on, args.model))
     except LLMCreatedError as error:
         say(f"error: {error}")
         return error.exit_code
