@@ -132,16 +132,27 @@ def until_nobody_reads() -> Iterator[None]:
 
 
 def _flush(stream: TextIO | None) -> None:
-    if stream is not None:
-        stream.flush()
+    try:
+        if stream is not None:
+            stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _to_nowhere(stream)
+        raise SystemExit(f"error: the output cannot be written: {error.strerror or error}") from None
 
 
 def _let_go(stream: TextIO | None) -> None:
     try:
         _flush(stream)
     except BrokenPipeError:
-        # What is left in its buffer would be a complaint at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
+        _to_nowhere(stream)
+
+
+def _to_nowhere(stream: TextIO | None) -> None:
+    """What is left in its buffer would be a complaint at exit."""
+    if stream is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def show_logs() -> None:

@@ -396,6 +396,15 @@ def test_a_reader_who_leaves_is_told_nothing(argv: str, both: bool, cli: Cli, se
     assert done.returncode == (2 if argv == "show nothing" and not both else 0)
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+def test_a_full_disk_behind_the_output_is_one_line() -> None:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-c", MAIN, "runs"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=buffered, check=False)
+    assert done.returncode == 1 and re.fullmatch(rb"error: the output cannot be written: .+\n", done.stderr), done
+
+
 def test_log_records_go_through_the_door() -> None:
     code = r"from llm_created import console; import logging; console.show_logs(); logging.getLogger('x').warning(%s)"
     done = process(code % ascii(f"{EVIL}\nsecond"), PYTHONIOENCODING="utf-8")
