@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--format", choices=("parquet", "jsonl", "arrow"), default="parquet", help="of the rows")
     create.add_argument("--name", help="a name for the run")
     create.add_argument(
-        "--from", dest="from_repo", metavar="REPO", help="a published run: check it, or grow it with -n"
+        "--from", dest="from_repo", metavar="REPO", help="a published run: its rows made again; -n grows it"
     )
     create.add_argument("--push-to-hub", metavar="REPO", help="push the finished run to OWNER/NAME")
     _hub(create)
@@ -210,7 +210,9 @@ def _run(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--contexts", type=int, metavar="N", help="of targen: contexts in a round (default 20)")
     group.add_argument("--attributes", metavar="FILE", help="of attrprompt, or laid over a strategy; `ask`: the model")
     group.add_argument("--attributes-out", metavar="FILE", help="where `--attributes ask` puts what the model says")
-    group.add_argument("-n", "--num-rows", type=int, default=1000, metavar="N", help="rows wanted (default 1000)")
+    group.add_argument(
+        "-n", "--num-rows", type=int, metavar="N", help="rows wanted (default 1000; with --from, its own)"
+    )
     group.add_argument("--num-examples", type=int, metavar="N", help="rows asked for in one call (default 5)")
     group.add_argument("--chains", type=int, metavar="N", help="of random, contrastive and similar (default 8)")
     group.add_argument("--seed", type=int, default=42, help="of every choice (default 42)")
@@ -219,7 +221,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--instruction-extra", metavar="FILE", help="your own guardrails, appended to the instruction")
     group.add_argument("--embedding-model", metavar="NAME", help="of contrastive and similar: a name or a path")
     group.add_argument("--paper", action="store_true", help="the settings of the EMNLP 2023 paper, for reproduction")
-    group.add_argument("--yes", action="store_true", help="buy anew although only the instruction changed")
+    group.add_argument("--yes", action="store_true", help="agree to what was refused without it")
     _server(parser)
     stops = _stops(parser)
     stops.add_argument("--patience", type=int, default=20, metavar="N", help="turns without a new row (default 20)")

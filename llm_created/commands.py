@@ -35,7 +35,7 @@ from .tasks import Source
 from .text import slug
 
 if TYPE_CHECKING:
-    from .published import Published
+    from .fetched import Published
 
 
 def _width() -> int:
@@ -106,7 +106,7 @@ def create(args: argparse.Namespace, argv: list[str]) -> int:
     default = Path("created") / f"{slug(made.task.name)}-{made.strategy}-{made.digest[:8]}"
     output = Output(Path(args.out).expanduser() if args.out else default, made, args.format)
     say(f"run {made.digest[:8]} · {made.task.name} · {made.strategy} · {made.model} → {output.folder}")
-    again = shlex.join(["llm-created", *argv])
+    again = _with_rows(argv, settings.num_rows) if published else shlex.join(["llm-created", *argv])
     with Journal(run_folder(made.digest), made.as_json) as journal:
         if args.name:
             journal.set("name", args.name)
@@ -125,19 +125,20 @@ def create(args: argparse.Namespace, argv: list[str]) -> int:
         raise StoppedShort(f"{short}\nto go on: {again}", short.kept, short.wanted)
     out("next:")
     out(f"  llm-created show {made.digest[:8]} --sample 10")
-    out(f"  python -c \"import datasets; print(datasets.load_dataset('{output.folder}'))\"")
-    out(f"  {_grown(argv, settings.num_rows)}   # grows it: only the new rows are bought")
+    out(f"  python -c \"import datasets; out(datasets.load_dataset('{output.folder}'))\"")
+    out(f"  {_with_rows(argv, 4 * settings.num_rows)}   # grows it: only the new rows are bought")
     return 0
 
 
 def _asked(args: argparse.Namespace) -> tuple[Settings, Identity, Published | None]:
     """The run that is wanted, defined here or published; what is wrong is said before anything is bought."""
     if args.from_repo:
-        from .published import run_of
+        from .published import agreed, run_of
 
         settings, published = run_of(args)
         made = published.identity
         if settings.num_rows > published.num_rows:
+            agreed(published, settings, lambda text: None)
             ready(settings, made)
     else:
         (settings, made), published = _run_of(args), None
@@ -149,13 +150,13 @@ def _asked(args: argparse.Namespace) -> tuple[Settings, Identity, Published | No
     return settings, made, published
 
 
-def _grown(argv: list[str], num_rows: int) -> str:
-    """The command with four times the rows."""
+def _with_rows(argv: list[str], num_rows: int) -> str:
+    """The command with so many rows."""
     kept = list(argv)
     for flag in ("-n", "--num-rows"):
         if flag in kept:
             del kept[kept.index(flag) : kept.index(flag) + 2]
-    return shlex.join(["llm-created", *kept, "-n", str(4 * num_rows)])
+    return shlex.join(["llm-created", *kept, "-n", str(num_rows)])
 
 
 def preview(args: argparse.Namespace, argv: list[str]) -> int:

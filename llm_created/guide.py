@@ -8,7 +8,9 @@ from typing import Any
 
 from .errors import UsageError
 from .task import Task
-from .text import fold
+from .text import fold, shorten
+
+_OBJECTS = ("labels", "draws", "attributes")
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,20 @@ class Guide:
         if not isinstance(value, Mapping) or not isinstance(value.get("description"), str):
             raise UsageError("a guide is an object with a 'description' of the task, and perhaps 'labels', 'seed' ...")
         names = {"description", "labels", "seed", "draws", "source", "attributes"}
-        for name in value:
+        for name, one in value.items():
             if name not in names:
-                raise UsageError(f"a guide has no {name!r}: it may have {', '.join(sorted(names))}")
-        for name in ("labels", "draws", "attributes"):
-            if not isinstance(value.get(name, {}), Mapping):
-                raise UsageError(f"{name!r} of a guide must be an object, not {value[name]!r}")
+                raise UsageError(f"a guide has no {shorten(repr(name))}: it may have {', '.join(sorted(names))}")
+            if name in _OBJECTS and not isinstance(one, Mapping):
+                raise UsageError(f"{name!r} of a guide must be an object, not {shorten(repr(one))}")
+            if name not in _OBJECTS and not isinstance(one, str):
+                raise UsageError(f"{name!r} of a guide must be a text, not {shorten(repr(one))}")
         given = {name: value[name] for name in names if name in value}
+        for name, label in given.get("labels", {}).items():
+            if not isinstance(label, str):
+                raise UsageError(f"what a guide says of the label {name!r} must be a text, not {shorten(repr(label))}")
+        for name, values in given.get("draws", {}).items():
+            if not isinstance(values, list | tuple) or not all(isinstance(one, str) for one in values):
+                raise UsageError(f"a guide draws {name!r} from a list of texts, not {shorten(repr(values))}")
         if "draws" in given:
-            given["draws"] = {name: tuple(map(str, values)) for name, values in given["draws"].items()}
+            given["draws"] = {name: tuple(values) for name, values in given["draws"].items()}
         return cls(**given)

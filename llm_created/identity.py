@@ -20,6 +20,7 @@ SELF_REFERENCE = ("naive", *CHAINED, "tree")
 METHODS = ("targen", "attrprompt", "simprompt")
 STRATEGIES = (*SELF_REFERENCE, *METHODS)
 _ALIASES = {"diverse": "contrastive"}
+MAX_CHAINS = 10_000
 DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 PAPER_EMBEDDING_MODEL = "sentence-transformers/all-mpnet-base-v2"
 
@@ -73,8 +74,8 @@ class Identity:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "strategy", known_strategy(self.strategy))
-        if self.chains < 1:
-            raise UsageError(f"--chains must be at least 1, not {self.chains}")
+        if not 1 <= self.chains <= MAX_CHAINS:
+            raise UsageError(f"--chains must be from 1 to {MAX_CHAINS:,}, not {self.chains}")
         if not 1 <= self.num_examples <= 100:
             raise UsageError(f"--num-examples must be from 1 to 100, not {self.num_examples}")
         if not 1 <= self.contexts <= 100:

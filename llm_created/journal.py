@@ -62,6 +62,17 @@ WHERE lane = ? AND request = ? AND occurrence = ? AND answered IS NULL"""
 _RETRY = """
 UPDATE replies SET attempts = attempts + 1
 WHERE lane = ? AND request = ? AND occurrence = ? AND answered IS NULL"""
+# What is answered stays; what was only submitted gets its answer, and what was reserved for it stays lost.
+_ABSORB = """
+INSERT INTO replies (submitted, answered, text, reason, model, fingerprint, finish_reason, prompt_tokens,
+completion_tokens, estimated, lane, request, occurrence, attempts)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET answered = excluded.answered,
+text = excluded.text, reason = excluded.reason, model = excluded.model, fingerprint = excluded.fingerprint,
+finish_reason = excluded.finish_reason, estimated = excluded.estimated, attempts = attempts + 1,
+lost_prompt_tokens = lost_prompt_tokens + prompt_tokens,
+lost_completion_tokens = lost_completion_tokens + completion_tokens,
+prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens WHERE answered IS NULL"""
+_COMPARED = "INSERT OR IGNORE INTO similarities VALUES (?, ?, ?)"
 _FAIL = """
 UPDATE replies SET prompt_tokens = 0, completion_tokens = 0
 WHERE lane = ? AND request = ? AND occurrence = ? AND answered IS NULL"""
@@ -306,7 +317,25 @@ class Journal:
     def compared(self, example: str, values: Mapping[str, float]) -> None:
         """Store similarities, so that a replay needs no embedding model."""
         rows = [(example, row, value) for row, value in values.items()]
-        self._write("INSERT OR IGNORE INTO similarities VALUES (?, ?, ?)", rows)
+        self._write(_COMPARED, rows)
+
+    def absorb(self, replies: Iterable[tuple[Request, Reply]], similarities: Iterable[tuple[str, str, float]]) -> int:
+        """Take in what another journal of this run holds and this one lacks, all of it or nothing.
+
+        Returns:
+            `int`: how many replies are new.
+        """
+        now = time.time()
+        with self._told():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                new = self._db.executemany(_ABSORB, ((now, *_answer(now, *one)) for one in replies)).rowcount
+                self._db.executemany(_COMPARED, similarities)
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+        return max(new, 0)
 
     def forget_turns(self, reading: str) -> None:
         """Drop what became of the pieces if another reading (other code, other checks) wrote it."""

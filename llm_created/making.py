@@ -23,7 +23,7 @@ from .settings import Settings
 from .tally import Tally
 
 if TYPE_CHECKING:
-    from .published import Published
+    from .fetched import Published
 
 
 def fill(
@@ -31,20 +31,29 @@ def fill(
 ) -> StoppedShort | None:
     """Write the rows; what a published run has is made again first. Returns why there are too few."""
     if published:
-        from .published import made_again
+        from .published import agreed, made_again
 
-        again, said = made_again(published, settings, journal)
+        again, said, lacking = made_again(published, settings, journal)
         say(said)
-        if len(again) == settings.num_rows:
+        if len(again) == settings.num_rows or not published.grows:
             for row in again:
                 output.add(row)
-            return None
+            return _short_of(lacking, len(again), settings.num_rows)
+        agreed(published, settings, say)
         ready(settings, made)
     try:
         asyncio.run(_write(made, settings, journal, output))
     except StoppedShort as stopped:
         return stopped
     return None
+
+
+def _short_of(lacking: str, made: int, wanted: int) -> StoppedShort | None:
+    """Why the published replies gave too few rows."""
+    if made == wanted:
+        return None
+    why = f"its journal lacks {lacking}; nothing was bought, -n {wanted} asks for that"
+    return StoppedShort(f"stopped at {made} of {wanted} rows: {why}", made, wanted)
 
 
 async def _write(made: Identity, settings: Settings, journal: Journal, output: Output) -> None:

@@ -123,7 +123,8 @@ class Settings:
     @classmethod
     def of(cls, values: object) -> Settings:
         """The settings among the attributes of something that has more, such as parsed arguments."""
-        return cls(**{one.name: getattr(values, one.name) for one in fields(cls) if hasattr(values, one.name)})
+        given = {one.name: getattr(values, one.name, None) for one in fields(cls)}
+        return cls(**{name: value for name, value in given.items() if value is not None})
 
     def check(self) -> None:
         """Say what is wrong with a value before anything is done with it.

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import UsageError
-from .text import fold, scalar
+from .text import fold, look, named, scalar, shorten
 
 if TYPE_CHECKING:
     import datasets
 
 # Longer than any passage of the tasks here, shorter than a reply that has run away.
 MAX_FIELD = 20_000
+MAX_LABELS = 10_000
 _SPEAKS_OF_OTHERS = (
     "all of the",
     "none of the",
@@ -73,8 +74,11 @@ class Task:
         labels (`tuple[str, ...]`, *optional*): the fixed label space; `None` for a variable one.
         num_options (`int`, *optional*): how many options a row of a variable label space has; `None` for any number.
 
+    Names and labels lose control characters, bidi controls and lone surrogates: they go into prompts, terminals and
+    file names. Those that differ in characters without width alone are an error: nobody could tell them apart.
+
     Raises:
-        UsageError: fewer than two labels, labels or fields that occur twice, or no input field.
+        UsageError: fewer than two labels or more than 10,000, labels or fields that occur twice, or no input field.
     """
 
     name: str
@@ -85,16 +89,25 @@ class Task:
     num_options: int | None = None
 
     def __post_init__(self) -> None:
-        names = [fold(field) for field in (*self.inputs, self.answer, self.options)]
+        for name in ("name", "answer", "options"):
+            object.__setattr__(self, name, named(getattr(self, name)))
+        object.__setattr__(self, "inputs", tuple(map(named, self.inputs)))
+        names = [look(field) for field in (*self.inputs, self.answer, self.options)]
         if len(set(names)) != len(names) or not self.inputs or "" in names:
             raise UsageError(f"task {self.name!r}: fields must be named and differ, these are {self.columns}")
         reserved = {"id", "parent_id", "depth"}.intersection(names)
         if reserved:
             raise UsageError(f"task {self.name!r}: the field name {sorted(reserved)[0]!r} is the library's; rename it")
-        if self.labels is not None and len({fold(label) for label in self.labels} - {""}) < max(2, len(self.labels)):
-            raise UsageError(
-                f"task {self.name!r}: labels must be two or more different texts, not {list(self.labels)}"
-            )
+        if self.labels is not None:
+            object.__setattr__(self, "labels", tuple(map(named, self.labels)))
+            self._check_labels(self.labels)
+
+    def _check_labels(self, labels: tuple[str, ...]) -> None:
+        if len(labels) > MAX_LABELS:
+            raise UsageError(f"task {self.name!r}: {len(labels):,} labels are too many, {MAX_LABELS:,} are the most")
+        if len({look(label) for label in labels} - {""}) < max(2, len(labels)):
+            given = shorten(repr(list(labels)), 200)
+            raise UsageError(f"task {self.name!r}: labels must be two or more different texts, not {given}")
 
     @property
     def variable(self) -> bool:
@@ -239,27 +252,33 @@ class Task:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Task:
-        """The task that `to_json` wrote; other keys (the formatting example) are left alone."""
-        lists = {"inputs": value.get("inputs"), "labels": value.get("labels")}
-        for name, texts in lists.items():
-            if not isinstance(texts, list) and not (name == "labels" and texts is None):
-                raise UsageError(f"this is not a task.json: {name!r} must be a list of texts, not {texts!r}")
+        """The task that `to_json` wrote, names and labels cleaned; other keys (the formatting example) are left alone.
+
+        Raises:
+            UsageError: something else stands there, or it is no task.
+        """
+        if not isinstance(value, Mapping):
+            raise UsageError(f"this is not a task.json: an object is wanted, not {shorten(repr(value))}")
+        number, labels = value.get("num_options"), value.get("labels")
+        lists = {"inputs": value.get("inputs"), "labels": [] if labels is None else labels}
+        for name, one in lists.items():
+            if not isinstance(one, list):
+                said = shorten(repr(one))
+                raise UsageError(f"this is not a task.json: {name!r} must be a list of texts, not {said}")
         for name in ("name", "answer", "options"):
             if name not in value:
                 raise UsageError(f"this is not a task.json: {name!r} is missing")
-        for text in (
-            *(lists["inputs"] or ()),
-            *(lists["labels"] or ()),
-            *map(value.get, ("name", "answer", "options")),
-        ):
+        texts = {name: value[name] for name in ("name", "answer", "options")}
+        for text in (*lists["inputs"], *lists["labels"], *texts.values()):
             if not isinstance(text, str):
-                raise UsageError(f"this is not a task.json: names, fields and labels are texts, not {text!r}")
-        number = value.get("num_options")
-        if number is not None and (not isinstance(number, int) or number < 2):
-            raise UsageError(f"this is not a task.json: 'num_options' must be 2 or more, or null, not {number!r}")
-        labels = None if lists["labels"] is None else tuple(lists["labels"])
-        inputs, named = tuple(lists["inputs"] or ()), {name: value[name] for name in ("name", "answer", "options")}
-        return cls(inputs=inputs, labels=labels, num_options=number, **named)
+                said = shorten(repr(text))
+                raise UsageError(f"this is not a task.json: names, fields and labels are texts, not {said}")
+        if number is not None and (type(number) is not int or not 2 <= number <= MAX_LABELS):
+            raise UsageError(
+                f"this is not a task.json: 'num_options' must be 2 or more, or null, not {shorten(repr(number))}"
+            )
+        fixed = None if labels is None else tuple(lists["labels"])
+        return cls(inputs=tuple(lists["inputs"]), labels=fixed, num_options=number, **texts)
 
     @classmethod
     def from_example(

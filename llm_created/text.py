@@ -11,6 +11,8 @@ from typing import Any
 # Control characters other than tab and newline, and lone surrogates: JSON carries them, SQLite, Arrow and
 # terminals do not.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# What turns the order of the text around it.
+_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def clean(text: str) -> str:
@@ -18,6 +20,19 @@ def clean(text: str) -> str:
     if text.isprintable():
         return text.strip()
     return _UNSAFE.sub("", text.replace("\r\n", "\n")).strip()
+
+
+def named(text: str) -> str:
+    """A name or label as it may stand in a prompt, a path and a terminal: `clean`, and no bidi controls, which make
+    it look like another one."""
+    return clean(_BIDI.sub("", text))
+
+
+def look(text: str) -> str:
+    """What is left of a folded text to the eye: characters without width tell no two labels apart."""
+    if text.isascii():
+        return fold(text)
+    return fold("".join(one for one in text if unicodedata.category(one) != "Cf" and one not in "\ufe0e\ufe0f"))
 
 
 def fold(text: str) -> str:
