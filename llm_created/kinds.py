@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from .text import named, shorten
+from .text import shorten
 
 MAX_NAME = 256
 
@@ -58,7 +58,7 @@ def texts(most: int) -> Kind:
 
 
 def plain(it: Any) -> bool:
-    return isinstance(it, str) and len(it) <= MAX_NAME and bool(it) and named(it) == it
+    return isinstance(it, str) and len(it) <= MAX_NAME and it.isprintable() and bool(it) and it.strip() == it
 
 
 def misfits(

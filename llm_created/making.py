@@ -31,7 +31,7 @@ def fill(
 ) -> StoppedShort | None:
     """Write the rows; what a published run has is made again first. Returns why there are too few."""
     if published:
-        from .published import agreed, made_again
+        from .published import agreed, as_here, made_again
 
         again, said, lacking = made_again(published, settings, journal)
         say(said)
@@ -41,6 +41,7 @@ def fill(
             return _short_of(lacking, len(again), settings.num_rows)
         agreed(published, settings, say)
         ready(settings, made)
+        made = as_here(made, journal)
     try:
         asyncio.run(_write(made, settings, journal, output))
     except StoppedShort as stopped:

@@ -141,6 +141,6 @@ def _object(text: str) -> dict[str, Any]:
     """The JSON object in a text, or an empty one."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

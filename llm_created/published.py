@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .errors import UsageError
 from .fetched import Published, fetch
+from .identity import Identity
 from .journal import Journal
 from .replay import again
 from .settings import Settings
@@ -53,6 +54,8 @@ def run_of(args: argparse.Namespace) -> tuple[Settings, Published]:
     for name, value in taken.items():
         setattr(settings, name, value)
     settings.check()
+    if settings.balance and found.identity.task.labels is None:
+        raise UsageError(f"--balance evens out fixed labels, and each row of {found.name} has its own options")
     return settings, replace(found, taken=taken, grows=args.num_rows is not None)
 
 
@@ -73,9 +76,9 @@ def agreed(found: Published, settings: Settings, say: Callable[[str], None]) -> 
     votes = int(found.taken.get("verify", 0)) + ("self_correct" in found.taken)
     if votes:
         rows = max(settings.num_rows - found.num_rows, 0)
-        named = [f"--{name.replace('_', '-')} {found.taken[name]}" for name in _CHECKS[:2] if name in found.taken]
+        named = ", ".join(f"--{name.replace('_', '-')} {found.taken[name]}" for name in _CHECKS if name in found.taken)
         about = f"about {votes * rows:,} calls" if rows else "the calls for those that its journal lacks"
-        asked.append(f"its rows passed {' and '.join(named)}, {votes} votes each: {about}")
+        asked.append(f"its rows passed {votes} vote{'s' * (votes > 1)} each ({named}): {about}")
     if asked and not settings.yes:
         raise UsageError(f"{found.name}: beside the calls for rows, {'; and '.join(asked)}. Add --yes to agree")
     for one in asked:
@@ -101,6 +104,12 @@ def made_again(found: Published, settings: Settings, journal: Journal) -> tuple[
     else:
         said += f": they are {'all' if wanted == found.num_rows else 'the first'} {wanted} published ones"
     return rows, "\n".join([said, *_left_out(found, settings)]), lacking
+
+
+def as_here(identity: Identity, journal: Journal) -> Identity:
+    """The run under the name that its task has in the journal: neither that nor a citation is part of what it is."""
+    task = replace(identity.task, name=journal.get("task")["name"])
+    return replace(identity, task=task, seed_from=journal.get("seed_from"))
 
 
 def _left_out(found: Published, settings: Settings) -> Iterator[str]:

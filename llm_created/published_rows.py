@@ -16,6 +16,7 @@ MAX_PARQUET_FILES = 100
 # What the files may come to when they are read.
 _MAX_BYTES = 2**30
 _MAX_VALUES = 50_000_000
+_MAX_PARTS = 100_000
 _SPLIT = re.compile(r"(train|validation)-\d{5}-of-\d{5}\.parquet")
 _BATCH = 1000
 
@@ -42,9 +43,8 @@ def read_rows(files: Mapping[str, str], task: Task | None, problems: Problems) -
         try:
             about = _metadata(path)
             rows += about.num_rows
-            groups = [about.row_group(at) for at in range(about.num_row_groups)]
-            size += sum(group.total_byte_size for group in groups)
-            values = sum(group.column(at).num_values for group in groups for at in range(group.num_columns))
+            added, values = _claimed(about)
+            size += added
             wrong = list(_too_much(rows, size, values)) or list(_unlike(path, task))
             for one in wrong:
                 problems.add(f"{name}: {one}")
@@ -59,6 +59,19 @@ def _metadata(path: str) -> Any:
     import pyarrow.parquet as pq
 
     return pq.read_metadata(path)
+
+
+def _claimed(about: Any) -> tuple[int, int]:
+    """The bytes and the values that a file says it holds.
+
+    Raises:
+        ValueError: it is in more parts than rows of a run ever are.
+    """
+    if about.num_row_groups * about.num_columns > _MAX_PARTS:
+        raise ValueError(f"it has {about.num_row_groups:,} groups of {about.num_columns:,} columns")
+    groups = [about.row_group(at) for at in range(about.num_row_groups)]
+    columns = (group.column(at) for group in groups for at in range(group.num_columns))
+    return sum(group.total_byte_size for group in groups), sum(column.num_values for column in columns)
 
 
 def _too_much(rows: int, size: int, values: int) -> Iterator[str]:

@@ -112,7 +112,7 @@ def _with_others(ours: bytes, theirs: str, task: Task) -> bytes:
     """A task file that keeps what other configurations say of the same task: an example, or the task in words."""
     try:
         old = json.loads(theirs or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         old = {}
     new, about = json.loads(ours), task.to_json()
     if not isinstance(old, dict) or any(old.get(name) != about[name] for name in about if name != "name"):

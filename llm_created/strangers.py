@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .errors import RunFailed, UsageError
-from .identity import MAX_CHAINS, METHODS, STRATEGIES
+from .identity import MAX_CHAINS, METHODS, SELF_REFERENCE, STRATEGIES
 from .judge import RULES
 from .kinds import MAX_NAME, Kind, maybe, misfits, number, one_of, plain, text, texts, whole
 from .settings import DEMO
@@ -19,9 +19,9 @@ from .text import shorten
 MAX_RUN_FILE = 1_000_000
 MAX_ROWS = 1_000_000
 MAX_ATTRIBUTES = 100
+MAX_LABELLED = 20_000
 _MAX_DEPTH, _TEXT = 20, 100_000
 _SHOWN = 20
-MAX_TEXT = 100_000
 INT64 = range(-(2**63), 2**63)
 
 
@@ -41,7 +41,9 @@ class Problems:
         """One more."""
         self.count += 1
         if self.count <= _SHOWN:
-            self._shown.append(f"{self._whose}: {line}")
+            # Much of it stands in the file.
+            shown = (one if one.isprintable() else ascii(one)[1:-1] for one in f"{self._whose}: {line}")
+            self._shown.append("".join(shown))
 
     def refuse(self) -> None:
         """End here if there are any.
@@ -124,10 +126,7 @@ def run_file(data: bytes, name: str, problems: Problems) -> dict[str, Any]:
     if not isinstance(value, dict):
         problems.add(f"{name} must be an object, not {shorten(repr(value), 60)}")
         return {}
-    found = list(_unfit(value))
-    if not found:
-        found = [*_shape(value)]
-    for line in found:
+    for line in list(_unfit(value)) or list(_shape(value)):
         problems.add(f"{name}: {line}")
     return value
 
@@ -186,18 +185,24 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def _shape(about: dict[str, Any]) -> Iterator[str]:
     """What in the file is missing, of another kind, or beyond its bounds."""
-    yield from misfits(_RUN, about, "", known=False)
+    found = list(misfits(_RUN, about, "", known=False))
     for name, kinds, more in (("identity", _IDENTITY, _MORE), ("seed_from", _PLACE, {}), ("emission", {}, _CHECKS)):
         if isinstance(about.get(name), dict):
-            yield from misfits(kinds, about[name], name, more)
+            found += misfits(kinds, about[name], name, more)
     if isinstance(about.get("task"), dict):
-        yield from _task(about["task"])
-    inside = about.get("identity")
-    if isinstance(inside, dict):
-        if inside.get("model") == DEMO:
-            yield "its rows are the demo writer's: they are no data, and nobody publishes them"
-        if inside.get("example", ()) is None and not about.get("seed_from") and inside.get("strategy") not in METHODS:
-            yield "there is neither a formatting example nor a seed_from that says where it is"
+        found += _task(about["task"])
+    yield from found or _together(about)
+
+
+def _together(about: dict[str, Any]) -> Iterator[str]:
+    """What fits where it stands, and not beside the rest."""
+    identity, labels = about["identity"], about["task"]["labels"] or ()
+    if identity["model"] == DEMO:
+        yield "its rows are the demo writer's: they are no data, and nobody publishes them"
+    if len(identity.get("attributes") or ()) * len(labels) > MAX_LABELLED:
+        yield f"its attributes times its labels are more than {MAX_LABELLED:,}"
+    if identity["example"] is None and not about["seed_from"] and identity["strategy"] in SELF_REFERENCE:
+        yield "there is neither a formatting example nor a seed_from that says where it is"
 
 
 def _task(value: dict[str, Any]) -> Iterator[str]:

@@ -167,7 +167,11 @@ class App:
     async def control(self, request: web.Request) -> web.Response:
         if request.method == "POST":
             told = await request.json()
-            self.reset(Settings(**told["settings"]), told["keep"])
+            if "files" in told:
+                files = {name: base64.b64decode(data) for name, data in told["files"].items()}
+                self.repos.setdefault(told["repo"], Repo(False)).commit("By any means", files)
+            else:
+                self.reset(Settings(**told["settings"]), told["keep"])
         if request.query_string == "log":
             return web.json_response(self.log)
         if request.query_string.startswith("files="):
@@ -508,6 +512,11 @@ class Hub:
     def reset(self, *, keep: bool = False, **settings: Any) -> None:
         """Replace all settings and clear the log, and with it every repository unless they are to be kept."""
         self._control(told={"settings": asdict(Settings(**settings)), "keep": keep})
+
+    def put(self, repo: str, files: dict[str, bytes]) -> None:
+        """Make these the files of a repository, whatever a client would say to them."""
+        held = {name: base64.b64encode(data).decode() for name, data in files.items()}
+        self._control(told={"repo": repo, "files": held})
 
     def log(self) -> list[dict[str, Any]]:
         """Every request in the order of arrival: `route` (a name of `ROUTES`), `path`, `method`, `status`.

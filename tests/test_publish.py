@@ -533,7 +533,11 @@ def test_a_published_run_is_made_again_with_its_votes_and_grows(
     assert "30 rows made again without a request: they are all 30 published ones" in done.err
     assert (rows_in(tmp_path / "anew"), writer.calls, judges_in(done)) == (first, calls, judges)
     # What lies beyond is bought, verdicts too, and is what its maker would get.
-    done = create(world, writer, tmp_path / "anew", *again, "60", **nobody)
+    if judges:
+        refused = create(world, writer, tmp_path / "anew", *again, "60", **nobody)
+        one_line(refused, 2, r"its rows passed \d+ votes? each \(--.*\): about \d+ calls. Add --yes to agree")
+        assert writer.calls == calls
+    done = create(world, writer, tmp_path / "anew", *again, "60", "--yes", **nobody)
     assert done.code == 0, done.err
     grown = rows_in(tmp_path / "anew")
     assert 0 < writer.calls - calls < 1.5 * calls
@@ -556,14 +560,17 @@ def test_a_published_file_decides_nothing_but_checks(world: World, writer: Write
         nobody = {"LLM_CREATED_CACHE": str(tmp_path / "runs")}
         return create(world, writer, tmp_path / "anew", "--from", "me/made", "-n", "8", **nobody)
 
-    one_line(changed({"verify": "many"}), 2, "verify must be an int, not 'many'")
-    one_line(changed(["verify"]), 1, "its run.json is damaged")
+    one_line(changed({"verify": "many"}), 1, "emission.verify must be a whole number from 1 to 100, not 'many'")
+    one_line(changed(["verify"]), 1, "emission must be an object, or null, not")
     # A key of whoever grows the run must not go where the file says.
     there = Writer()
-    done = changed({"base_url": there.url, "api_key_env": "HF_TOKEN", "filter": "os:system"})
+    one_line(changed({"base_url": there.url}), 1, "emission holds 'base_url', which this version")
+    one_line(changed({"api_key_env": "HF_TOKEN"}), 1, "emission holds 'api_key_env', which this version")
+    done = changed({"filter": "os:system"})
     there.server.shutdown()
     there.server.server_close()
     assert done.code == 0 and there.calls == 0, done.err
+    assert "the published rows passed --filter os:system" in done.err
 
 
 def test_the_task_of_several_methods_keeps_its_example_and_its_words(
