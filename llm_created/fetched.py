@@ -146,7 +146,7 @@ def _fits(about: Mapping[str, Any], config: str, found: Mapping[str, list[Any]],
     if not problems.count and rows != about["rows"]:
         problems.add(f"{RUN_FILE}: it speaks of {about['rows']:,} rows, and there are {rows:,}")
     balance = (about["emission"] or {}).get("balance") or about["identity"].get("balance")
-    if balance and about["task"]["labels"] is None:
+    if balance and about["task"].get("labels") is None:
         problems.add(f"{RUN_FILE}: emission.balance evens out fixed labels, and each of its rows has its own")
 
 

@@ -59,8 +59,9 @@ def seed(task: Task, example: Mapping[str, Any]) -> Row:
         return row
     values = {fold(key): value for key, value in example.items() if isinstance(key, str)}
     answer, options = values.get(fold(task.answer)), values.get(fold(task.options)) or task.labels
+    listed = list(options) if isinstance(options, (list, tuple)) else options
     said = {
-        "answer_not_in_options": f"its {task.answer} {answer!r} is not among its options {list(options or ())}",
+        "answer_not_in_options": f"its {task.answer} {answer!r} is not among its options {listed}",
         "wrong_options": f"its {task.options} {values.get(fold(task.options))!r}: {row.detail}",
         "missing_field": f"its field {row.detail!r} is missing or is neither text nor number (keys seen: "
         f"{', '.join(repr(key) for key in example)})",

@@ -196,7 +196,7 @@ def _shape(about: dict[str, Any]) -> Iterator[str]:
 
 def _together(about: dict[str, Any]) -> Iterator[str]:
     """What fits where it stands, and not beside the rest."""
-    identity, labels = about["identity"], about["task"]["labels"] or ()
+    identity, labels = about["identity"], about["task"].get("labels") or ()
     if identity["model"] == DEMO:
         yield "its rows are the demo writer's: they are no data, and nobody publishes them"
     if len(identity.get("attributes") or ()) * len(labels) > MAX_LABELLED:

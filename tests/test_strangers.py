@@ -189,6 +189,12 @@ def long_text(table: pa.Table) -> pa.Table:
     return table.set_column(table.column_names.index("question"), "question", column)
 
 
+def many_options(table: pa.Table) -> pa.Table:
+    """Two thousand options in every row, in a few bytes."""
+    column = pa.array([["a"] * 2000] * len(table))
+    return table.set_column(table.column_names.index("options"), "options", column)
+
+
 def as_dictionary(table: pa.Table) -> pa.Table:
     column = table.column("question").dictionary_encode()
     return table.set_column(table.column_names.index("question"), "question", column)
@@ -236,6 +242,8 @@ HOSTILE: dict[str, tuple[Callable[[Files], Files | None], str]] = {
     "unknown setting": (run_file(identity__api_key="x"), "identity holds 'api_key', which this version"),
     "no model": (lambda files: {RUN: files[RUN].replace(b'"model"', b'"nodel"')}, "identity.model is missing"),
     "example nested": (run_file(identity__example={"question": [[1]]}), "identity: the formatting example cannot be"),
+    "options of the example": (run_file(identity__example={"question": "a", "options": 5}), "identity: the formatting"),
+    "no labels": (run_file(task={"name": "a", "inputs": 5, "answer": "b", "options": "c"}), "'inputs' must be a list"),
     "guide": (run_file(identity__guide={"description": "a", "draws": {"b": 5}}), "a guide draws 'b' from a list"),
     "seed_from": (run_file(seed_from=PLACE | {"dataset": "../../etc"}), "seed_from.dataset must be the name"),
     "no example": (run_file(identity__example=None), "neither a formatting example nor a seed_from"),
@@ -285,6 +293,7 @@ HOSTILE: dict[str, tuple[Callable[[Files], Files | None], str]] = {
     "other type": (parquet(as_dictionary), "the column 'question' is dictionary.* instead of string"),
     "null": (parquet(lambda t: pa.Table.from_pylist([{"id": None}] * 40, schema=t.schema)), "a value is missing"),
     "long text": (parquet(long_text), "a text of 200,000 bytes, 80,000 are the most"),
+    "many options": (parquet(many_options), "rows of more than 1,000 options"),
     "no rows": (parquet(lambda t: t.slice(0, 0)), "it speaks of 40 rows, and there are 0"),
     "ten million rows": (bomb, "there are 10,000,000 rows to be read, 1,000,000 are the most"),
     "damaged": (lambda files: {TRAIN: files[TRAIN][:-30]}, "train-00000-of-00001.parquet cannot be read"),
