@@ -186,6 +186,7 @@ def _hub(spec: str) -> Rows:
         about = tasks.read_json(hf_hub_download(repo, known, repo_type="dataset")) if known else {}
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise RunFailed(f"cannot load {spec!r} from the Hub: {shorten(str(error), 160)}") from None
+    about = about if isinstance(about, dict) else {}
     return Rows(spec, task, read_records(task, loaded, spec), "created", about | {"repo": repo, "config": config})
 
 

@@ -242,7 +242,7 @@ HOSTILE: dict[str, tuple[Callable[[Files], Files | None], str]] = {
     "unknown setting": (run_file(identity__api_key="x"), "identity holds 'api_key', which this version"),
     "no model": (lambda files: {RUN: files[RUN].replace(b'"model"', b'"nodel"')}, "identity.model is missing"),
     "example nested": (run_file(identity__example={"question": [[1]]}), "identity: the formatting example cannot be"),
-    "options of the example": (run_file(identity__example={"question": "a", "options": 5}), "identity: the formatting"),
+    "options of the example": (run_file(identity__example={"question": "a", "options": 5}), "identity: the format"),
     "no labels": (run_file(task={"name": "a", "inputs": 5, "answer": "b", "options": "c"}), "'inputs' must be a list"),
     "guide": (run_file(identity__guide={"description": "a", "draws": {"b": 5}}), "a guide draws 'b' from a list"),
     "seed_from": (run_file(seed_from=PLACE | {"dataset": "../../etc"}), "seed_from.dataset must be the name"),
