@@ -123,12 +123,14 @@ class Budget:
     def reserve(self, messages: Sequence[Mapping[str, str]], rows: int) -> Reserved | None:
         """Set aside what one request may use, or `None`: a cap leaves no room for it now."""
         prompt, bound = self._prompt(messages), self._bound(rows)
-        # A server may not keep the bound: then what it wrote before is what it may write again.
-        most = max(bound or 0, int(self._largest.get(rows, 0) * 1.25)) or self.expect(messages, rows).completion_tokens
+        largest = int(self._largest.get(rows, 0) * 1.25)
+        most = bound or largest or self.expect(messages, rows).completion_tokens
+        if self._largest.get(rows, 0) > most:
+            most = largest  # the server does not keep the bound: what it wrote before it may write again
         self.stopped_by = self._over(prompt, most)
         if self.stopped_by and self._bounded and not self._reserved.calls:
             room = self._room(prompt)
-            if room < most and room >= max(int(self._largest.get(rows, 0) * 1.25), 16):
+            if max(largest, 16) <= room < most:
                 # The last replies under a cap, or the first under a small one, go alone and may be as long as it lets.
                 bound = most = room
                 self.stopped_by = self._over(prompt, most)

@@ -58,6 +58,7 @@ class Calls:
         self._failed: list[Call] = []
         self._failures: Counter[str] = Counter()  # by the request's name
         self._last_error = ""
+        self._bounds: dict[int, int] = {}
 
     def request(
         self, messages: list[Message], schema: Mapping[str, Any] | None, lane: int, key: str, occurrence: int
@@ -97,6 +98,9 @@ class Calls:
         """Journal that these are on their way, and send them."""
         if calls:
             self.journal.submitted((call.request, call.reserved) for call in calls)
+        if self.budget.bounds != self._bounds:
+            self._bounds = dict(self.budget.bounds)
+            self.journal.set("bounds", self._bounds)
         for call in calls:
             call.attempts = 0
             task = asyncio.create_task(self._complete(call.request))

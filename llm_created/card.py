@@ -13,7 +13,7 @@ from typing import Any
 from . import __version__, measures, results
 from .again import again, attributes_said, checks_said
 from .errors import RunFailed
-from .funnel import balance, cost, funnel, held_back, leaks_said
+from .funnel import balance, bounds_said, cost, funnel, held_back, leaks_said, lost_said
 from .identity import METHODS, SELF_REFERENCE
 from .infer import seed
 from .journal import Journal
@@ -112,6 +112,8 @@ def facts(journal: Journal, task: Task, rows: Sequence[Row], options: Options) -
         "drift": drift,
         "sample": [_json(task.example(row)) for row in rows[::step][:_SAMPLE]],
         "spent": journal.spent(),
+        "lost": lost_said(journal.spent(), journal.get("price")),
+        "bounds": bounds_said(journal),
         "price": journal.get("price"),
         "dollars": cost(journal.spent(), journal.get("price")),
         "leaks": leaks_said(journal, count),

@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(_function(args.command)(args, argv))
     except LLMCreatedError as error:
         # What stopped short says on a second line how to go on.
-        console.say(*(str(error).split("\n") if error.exit_code == 3 else [f"error: {error}"]))
+        said = str(error) if error.exit_code == 3 else f"error: {error}"
+        console.say(*(said.split("\n") if error.in_lines else [said]))
         return error.exit_code
     except KeyboardInterrupt:
         return 130

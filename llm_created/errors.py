@@ -10,6 +10,8 @@ class LLMCreatedError(Exception):
     """
 
     exit_code = 1
+    # Whether line breaks in the message are ours: all others are spelled out where it is printed.
+    in_lines = False
     # Whether the server may have written a reply, and billed it, before this ended the request.
     lost = False
 
@@ -36,6 +38,7 @@ class StoppedShort(LLMCreatedError):
     """
 
     exit_code = 3
+    in_lines = True
 
     def __init__(self, message: str, kept: int = 0, wanted: int = 0) -> None:
         super().__init__(message)

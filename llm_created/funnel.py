@@ -149,6 +149,24 @@ def cost(spent: Spent, price: list[Any] | None) -> float | None:
     return float((spent.prompt_tokens * price[0] + spent.completion_tokens * price[1]) / 1e6)
 
 
+def lost_said(spent: Spent, price: list[Any] | None) -> str:
+    """What of the cost went into replies that may have been written and never came, in one line; `""` for nothing."""
+    if not spent.lost:
+        return ""
+    lost = cost(Spent(0, spent.lost_prompt_tokens, spent.lost_completion_tokens), price)
+    dollars = f"${lost:,.4f} ({spent.lost:,} tokens)" if lost else f"{spent.lost:,} tokens"
+    return f"of it {dollars} for replies that never came, counted as what was reserved for them"
+
+
+def bounds_said(journal: Journal) -> str:
+    """The bound on replies that caps stand on, where the user gave none, in one line; else `""`."""
+    bounds = sorted(set((journal.get("bounds") or {}).values()))
+    if not bounds:
+        return ""
+    most = " or ".join(f"{bound:,}" for bound in bounds)
+    return f"under the caps a reply may have up to {most} tokens: learnt from those that came (--max-tokens N sets it)"
+
+
 def times(journal: Journal) -> dict[str, Any]:
     """When the run was asked, how long at least one request was on its way, and how long a reply took.
 

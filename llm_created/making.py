@@ -69,7 +69,7 @@ async def _write(made: Identity, settings: Settings, journal: Journal, output: O
                 output.add(row)
     finally:
         watcher.cancel()
-        with suppress(asyncio.CancelledError):
+        with suppress(asyncio.CancelledError, OSError):  # a terminal that has gone
             await watcher
 
 
@@ -85,12 +85,13 @@ def on_interrupt(stop: asyncio.Event, tally: Tally) -> None:
     def hung_up() -> None:
         # Nobody reads what is printed from here on, and writing it would be an error.
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (1, 2):
-            if os.isatty(stream):
-                os.dup2(nowhere, stream)
+        for stream in terminals:
+            os.dup2(nowhere, stream)
         if not stop.is_set():
             interrupted()
 
+    # Once it has gone, a terminal is none.
+    terminals = [stream for stream in (1, 2) if os.isatty(stream)]
     loop = asyncio.get_running_loop()
     with suppress(NotImplementedError):
         for number in (signal.SIGINT, signal.SIGTERM):

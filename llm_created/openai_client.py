@@ -187,13 +187,13 @@ class OpenAIClient:
                 )
             except openai.APIStatusError as error:
                 # A busy server is not a wrong address: it gets the usual patience.
-                if replies.busy(error.status_code) and retries == FIRST_RETRIES:
+                if replies.busy(error.status_code) and retries < MAX_RETRIES:
                     continue
                 if error.status_code in (400, 422) and (self._lowers(error, body) or self._refuses(error, sent)):
                     continue
                 return replies.from_status(error, self._model, self._url, self._key, self._key_env)
             except openai.APIConnectionError as error:
-                if self._http.reached and retries == FIRST_RETRIES:
+                if self._http.reached and retries < MAX_RETRIES:
                     continue
                 failed = replies.from_connection(error, self._url)
                 if self._http.reached:

@@ -11,7 +11,7 @@ from typing import Any
 from . import __version__, measures, prompt, results
 from .again import attributes_said, checks_said
 from .emission import KEPT, UNJUDGED
-from .funnel import Funnel, balance, cost, funnel, leaks_said, rows_of, times
+from .funnel import Funnel, balance, bounds_said, cost, funnel, leaks_said, lost_said, rows_of, times
 from .infer import seed
 from .journal import Journal
 from .judged import Verdicts, judged_tables
@@ -173,7 +173,8 @@ def _row(task: Task, at: int, row: Row) -> list[Any]:
 def _cost(journal: Journal, count: Funnel) -> dict[str, Any]:
     """What the run used over its whole life, retries and lost requests too."""
     spent, price = journal.spent(), journal.get("price")
-    return spent._asdict() | {"dollars": cost(spent, price), "price": price, "kept": count.kept}
+    said = [line for line in (lost_said(spent, price), bounds_said(journal)) if line]
+    return spent._asdict() | {"dollars": cost(spent, price), "price": price, "kept": count.kept, "said": said}
 
 
 def score_lines(root: str, run: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from .calls import key_of
 from .client import Reply, Request, Usage
 from .console import columns, fit, harmless, left, wrap
 from .emission import KEPT, SURPLUS, UNJUDGED
-from .funnel import Funnel, balance, cost, funnel, held_back, kept_rows, leaks_said
+from .funnel import Funnel, balance, bounds_said, cost, funnel, held_back, kept_rows, leaks_said, lost_said
 from .identity import METHODS, Identity
 from .journal import Journal
 from .judged import judged_tables
@@ -115,7 +115,8 @@ def cost_lines(journal: Journal, kept: int, width: int = 80) -> list[str]:
         line += " · free"
     else:
         line += f" · ${dollars:,.4f}" + (f", ${dollars / kept:,.6f} per kept row" if kept else "") + f" by {price[2]}"
-    return ["", *wrap(line, width, then="  ")]
+    more = [one for one in (lost_said(spent, price), bounds_said(journal)) if one]
+    return ["", *(part for one in (line, *more) for part in wrap(one, width, then="  "))]
 
 
 def preview(

@@ -54,7 +54,9 @@ class Problems:
         if self.count > _SHOWN:
             self._shown.append(f"and {self.count - _SHOWN:,} more")
         if self.count:
-            raise RunFailed("\n  ".join(self._shown) + ". Nothing was taken over")
+            wrong = RunFailed("\n  ".join(self._shown) + ". Nothing was taken over")
+            wrong.in_lines = True
+            raise wrong
 
 
 _OBJECT = Kind("an object", lambda it: isinstance(it, dict))

@@ -73,6 +73,23 @@ REFUSED: dict[str, tuple[str, str | None]] = {
     "response_format": ("Invalid parameter: '{}' of type 'json_schema' is not supported with this model.", None),
 }
 CONTENTS = ("array", "control", "cut_off", "deep", "empty", "huge", "pretty", "prose", "useless", "wrapped")
+# Answers that are no HTTP, or no honest one: `{body}` and `{size}` are those of the right answer.
+MALFORMED: dict[str, bytes] = {
+    "header": b"HTTP/1.1 200 OK\r\nContent-Security-Policy: " + b"x" * 9_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
+    "headers": b"HTTP/1.1 200 OK\r\n"
+    + b"".join(b"X-%d: 1\r\n" % n for n in range(999))
+    + b"Content-Length: 2\r\n\r\n{}",
+    "short": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999\r\n\r\n{}",
+    "length": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}",
+    "chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    "half_chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}",
+    "status": b"HTTP/1.1 2OO OK\r\nContent-Length: 2\r\n\r\n{}",
+    "no_http": b"220 mail.example.org ESMTP\r\n\r\n",
+    "null": b"HTTP/1.1 200 OK\r\nX-Bad: a\x00b\r\nContent-Length: 2\r\n\r\n{}",
+    "gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot gzip!",
+    "packed": b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}",
+    "nothing": b"",
+}
 REPLIES = ("", *CONTENTS, "error_200", "html", "list", "no_choices", "null", "reasoning", "refusal")
 
 
@@ -115,6 +132,8 @@ class Settings:
     rate_drop: float = 0.0  # closed without an answer
     rate_cut: float = 0.0  # closed in the middle of the answer
     hang: float = 0.0  # never answered
+    rate_malformed: float = 0.0  # answered in broken HTTP, as `malformed` says
+    malformed: str = "header"  # one of MALFORMED
     fail_first: int = 0  # a 500 at the first attempts of every id
     retry_after: float | None = 0.05  # sent with 429 and 5xx; None sends nothing, as a real 500 does
     stop_after: int | None = None  # an outage after so many answers, until reset
@@ -530,6 +549,8 @@ class App:
                 size = len(outcome.body)
                 head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
                 request.transport.write(head.encode() + outcome.body[: size // 2])
+            if fault == "malformed" and request.transport:
+                request.transport.write(MALFORMED[to.malformed])
             if request.transport:
                 request.transport.close()
             return send(outcome)  # goes nowhere: the connection is closed
@@ -563,6 +584,7 @@ class App:
             (to.rate_drop, "dropped"),
             (to.rate_cut, "cut"),
             (to.hang, "hung"),
+            (to.rate_malformed, "malformed"),
         ):
             if left < rate:
                 return what

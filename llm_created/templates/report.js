@@ -170,7 +170,7 @@ function head() {
   tile("Calls", count(calls), kept ? `${(kept / Math.max(calls, 1)).toFixed(1)} rows a call` : "");
   const perRow = kept ? `${count(Math.round((sent + got) / kept))} a row` : "";
   const guess = !estimated ? "" : estimated === sent + got ? "estimated" : `${count(estimated)} of them estimated`;
-  tile("Tokens", count(sent + got), [perRow, guess].filter(Boolean).join(", "));
+  tile("Tokens", count(sent + got), [perRow, guess, ...data.cost.said].filter(Boolean).join(", "));
   if (dollars === null) tile("Cost", "not known", "the model's price is not known");
   else if (price[0] === 0 && price[1] === 0) tile("Cost", "free");
   else {
