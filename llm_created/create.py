@@ -214,8 +214,8 @@ class _Loop:
                     turns -= 1
                     rows -= sum(isinstance(piece, Row) for piece in pieces)
         pending = self.strategy.rows_before(position) - self.strategy.rows_before(self.position) - turns
-        waiting = (rows + self.emission.waiting) * self.emission.rate
-        return self.tally.kept + waiting + pending * self._yield() < self.num_rows - 1e-6
+        expected = (rows + self.emission.waiting) * self.emission.rate + pending * self._yield()
+        return self.tally.kept + self.emission.outlook(expected) < self.num_rows - 1e-6
 
     def _yield(self) -> float:
         """Rows that one turn is expected to give: what was asked for, until the run knows better."""

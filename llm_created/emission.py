@@ -135,6 +135,11 @@ class Emission:
             return 1.0
         return (sum(self.yields) + 5) / (sum(self._accepted) + 5)
 
+    def outlook(self, rows: float) -> float:
+        """How many rows are emitted where so many are expected and verdicts turn out well, by a standard deviation: a
+        call that is not needed after all is not given back, and one that is can be made a moment later."""
+        return rows + max(rows * (1 - self.rate), 0.0) ** 0.5
+
     def calls_for(self, rows: float) -> float:
         """Calls that the verdicts on so many rows take."""
         return rows / self.rate * sum(judge.votes for judge in self.judges)
@@ -149,7 +154,7 @@ class Emission:
 
     def plan(self, rows_to_come: int, buy: Buy) -> None:
         """Ask for the verdicts that are needed: those in the journal are there at once, the others are bought."""
-        while self._unasked and (self._unasked[0][0] - self._settled) * self.rate <= rows_to_come - 1 + 1e-6:
+        while self._unasked and self.outlook((self._unasked[0][0] - self._settled) * self.rate) <= rows_to_come - 1 + 1e-6:
             one = self._unasked[0][1]
             while one.asked < len(one.replies):
                 request = self._request(one, one.asked)

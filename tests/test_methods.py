@@ -506,3 +506,15 @@ def test_checks_come_before_verdicts(tmp_path: Path) -> None:
 
 def test_chained_strategies_are_all_tried() -> None:
     assert set(CHAINED) < set(SELF_REFERENCE)
+
+
+def test_votes_at_a_high_concurrency_cost_hardly_a_call_more(tmp_path: Path) -> None:
+    """What no run needs is asked where verdicts turn out better than they did so far: that cannot be known before."""
+    made = Counter[int]()
+    for concurrency in (1, 64):
+        for strategy, rows, votes in (("naive", 60, 3), ("tree", 100, 1), ("random", 60, 3), ("simprompt", 60, 3)):
+            writer, folder = Writer(wait=0.001), tmp_path / f"{concurrency}-{strategy}"
+            judges = [Judge(TASK, "verify", votes, "drop")]
+            run(folder, identity(strategy), writer, rows, judges=judges, concurrency=concurrency)
+            made[concurrency] += len(writer.requests)
+    assert made[1] <= made[64] <= 1.02 * made[1]
