@@ -5,53 +5,54 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from .utils.version import __version__ as __version__
 
 # Where each public name lives. Loaded when first used: `import llm_created` costs milliseconds.
 _HOMES = {
-    "Builder": "builder",
-    "Guide": "guide",
-    "Human": "human",
-    "Identity": "identity",
-    "Journal": "journal",
+    "Builder": "loading.builder",
+    "Guide": "tasks.guide",
+    "Human": "tasks.human",
+    "Identity": "runs.identity",
+    "Journal": "runs.journal",
     "LLMCreatedError": "errors",
-    "OpenAIClient": "openai_client",
-    "Pool": "pool",
-    "Reason": "task",
-    "Reply": "client",
-    "Request": "client",
-    "Row": "task",
+    "OpenAIClient": "clients.openai",
+    "Pool": "methods.pool",
+    "Reason": "tasks.task",
+    "Reply": "clients.base",
+    "Request": "clients.base",
+    "Row": "tasks.task",
     "RunFailed": "errors",
-    "ScriptedClient": "client",
+    "ScriptedClient": "clients.base",
     "StoppedShort": "errors",
-    "Task": "task",
-    "Usage": "client",
+    "Task": "tasks.task",
+    "Usage": "clients.base",
     "UsageError": "errors",
-    "create": "create",
-    "load_dataset": "builder",
-    "register": "builder",
+    "create": "creation.loop",
+    "load_dataset": "loading.load",
+    "register": "loading.load",
 }
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
-    from .builder import Builder, load_dataset, register
-    from .client import Reply, Request, ScriptedClient, Usage
-    from .create import create
+    from .clients.base import Reply, Request, ScriptedClient, Usage
+    from .clients.openai import OpenAIClient
+    from .creation.loop import create
     from .errors import LLMCreatedError, RunFailed, StoppedShort, UsageError
-    from .guide import Guide
-    from .human import Human
-    from .identity import Identity
-    from .journal import Journal
-    from .openai_client import OpenAIClient
-    from .pool import Pool
-    from .task import Reason, Row, Task
+    from .loading.builder import Builder
+    from .loading.load import load_dataset, register
+    from .methods.pool import Pool
+    from .runs.identity import Identity
+    from .runs.journal import Journal
+    from .tasks.guide import Guide
+    from .tasks.human import Human
+    from .tasks.task import Reason, Row, Task
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "Builder":
-        from . import tasks
+        from .tasks import builtin as tasks
 
         if tasks.reading:
             return tasks.TaskFile

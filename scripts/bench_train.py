@@ -73,7 +73,7 @@ def model_folder() -> str:
 
 def ours(task: str, updates: int, folder: str, precision: str) -> dict[str, float]:
     """All of `finetune`."""
-    from llm_created import sources
+    from llm_created.data import sources
     from llm_created.train.arguments import Arguments
     from llm_created.train.finetune import finetune
 
@@ -141,7 +141,7 @@ def padded(task: str, updates: int, folder: str, precision: str) -> dict[str, fl
 
 def tokens(task: str, updates: int, folder: str, precision: str) -> dict[str, float]:
     """Seconds until all training rows of a task are tokens: made, or found in the cache."""
-    from llm_created import sources
+    from llm_created.data import sources
     from llm_created.train import features
     from llm_created.train import model as models
 

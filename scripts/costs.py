@@ -8,11 +8,11 @@ from pathlib import Path
 import paper
 from rendering import SETS, TASKS, Line, pipes, place, point
 
+from llm_created.analysis.funnel import cost, funnel
 from llm_created.errors import UsageError
-from llm_created.funnel import cost, funnel
-from llm_created.journal import Journal
-from llm_created.runs import RUN_FILE, find
-from llm_created.tasks import read_json
+from llm_created.runs.folders import RUN_FILE, find
+from llm_created.runs.journal import Journal
+from llm_created.utils.files import read_json
 
 
 def cost_lines(runs: Iterable[str], with_paper: bool) -> list[Line]:

@@ -25,17 +25,17 @@ from typing import Any
 
 from rendering import SETS, place
 
-from llm_created import results
-from llm_created.console import out, say
+from llm_created.embeddings import Similarity
 from llm_created.errors import LLMCreatedError, RunFailed, UsageError
-from llm_created.funnel import kept_rows
-from llm_created.infer import seed
-from llm_created.journal import Journal
-from llm_created.runs import all_runs, find
-from llm_created.similarity import Similarity
-from llm_created.task import Row, Task
-from llm_created.text import slug
+from llm_created.evaluation import results
+from llm_created.runs.folders import all_runs, find
+from llm_created.runs.journal import Journal
+from llm_created.runs.kept import kept_rows
+from llm_created.tasks.inference import seed
+from llm_created.tasks.task import Row, Task
 from llm_created.train.cells import HUMAN, Cell, cells
+from llm_created.utils.console import out, say
+from llm_created.utils.text import slug
 
 INCHES = 3.3  # the width of a column
 SAVED = {"png": {"dpi": 300}, "svg": {"metadata": {"Date": None}}}

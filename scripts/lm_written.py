@@ -19,13 +19,15 @@ from pathlib import Path
 from real_figures import model_folder
 from rendering import pipes, text
 
-from llm_created import check_rows, results, sources
-from llm_created.console import out, say
+from llm_created.checks import audit
+from llm_created.checks.leakage import EvaluationSets
+from llm_created.checks.near_duplicates import NearDuplicates
+from llm_created.data import sources
+from llm_created.embeddings import Embedder
 from llm_created.errors import LLMCreatedError, UsageError
-from llm_created.leakage import EvaluationSets
-from llm_created.near import NearDuplicates
-from llm_created.similarity import Embedder
-from llm_created.task import Row, Task
+from llm_created.tasks.task import Row, Task
+from llm_created.utils import files
+from llm_created.utils.console import out, say
 
 THRESHOLDS = (0.95, 0.9)
 RTE = ("entailment", "not_entailment")
@@ -69,21 +71,21 @@ def evaluation(name: str, folder: Path) -> tuple[str, list[Row]]:
 def line(name: str, folder: Path, model: str) -> list[str]:
     """The cells of one task."""
     known = evaluation(name, folder)
-    found = check_rows.read(str(folder / f"lm_written/{name}/train.json"), WRITTEN[name])
-    check_rows.search(found, known=EvaluationSets([known]))
+    found = audit.read(str(folder / f"lm_written/{name}/train.json"), WRITTEN[name])
+    audit.search(found, known=EvaluationSets([known]))
     kinds = Counter(leak.kind for _, leak in found.leaks)
     cells = [name, f"{len(found.rows):,}", share(len(found.duplicates), found), f"{found.otherwise:,}"]
     embedder = Everything(model)
     for threshold in THRESHOLDS:
         near = NearDuplicates(threshold, model)
         near.vectors = embedder.vectors  # the rows are the same each time
-        check_rows.search(again := check_rows.Found(found.name, found.task, found.rows, []), near)
+        audit.search(again := audit.Found(found.name, found.task, found.rows, []), near)
         cells.append(share(len(again.near), found))
     same = kinds.total() - kinds["words"]
     return [*cells, f"{known[0]} ({len(known[1]):,})", f"{same:,}", f"{kinds['words']:,}"]
 
 
-def share(number: int, of: check_rows.Found) -> str:
+def share(number: int, of: audit.Found) -> str:
     """A number, and its share of all rows."""
     return f"{number:,} ({number / len(of.rows):.1%})"
 
@@ -103,7 +105,7 @@ def main() -> int:
         return error.exit_code
     said = "\n".join([*table, "", *text(NOTE)])
     if args.write:
-        results.write_text(DOC, f"{HEAD}\n{said}\n")
+        files.write_text(DOC, f"{HEAD}\n{said}\n")
     else:
         out(*said.split("\n"))
     return 0

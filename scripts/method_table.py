@@ -29,7 +29,7 @@ MARKED = re.compile(r"(<!-- methods: [^\n]* -->\n).*?(<!-- /methods -->)", re.S)
 
 def table(folder: Path) -> str:
     """The comparison of the runs, as `llm-created compare` prints it."""
-    from llm_created import cli
+    from llm_created.cli import main as cli
 
     os.environ["LLM_CREATED_CACHE"] = str(folder / "cache")
     for name, flags in RUNS.items():

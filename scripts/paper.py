@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from llm_created.scores import wilson
+from llm_created.evaluation.scores import wilson
 
 TRAINED_ON = ("human", "random", "contrastive", "similar", "tree")
 

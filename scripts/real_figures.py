@@ -24,11 +24,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from llm_created import results, tasks
-from llm_created.console import say
 from llm_created.errors import LLMCreatedError, UsageError
-from llm_created.task import Task
-from llm_created.text import slug
+from llm_created.evaluation import results
+from llm_created.tasks import builtin as tasks
+from llm_created.tasks.task import Task
+from llm_created.utils.console import say
+from llm_created.utils.text import slug
 
 DATA = Path(os.environ.get("DATA", "../shared/data"))
 HUMAN_DATA = Path(os.environ.get("HUMAN_DATA", DATA / "human"))

@@ -11,8 +11,8 @@ from typing import Any
 
 import paper
 
-from llm_created import results
 from llm_created.train.cells import HUMAN
+from llm_created.utils import files
 
 TASKS = list(paper.TRAIN_ROWS)
 SETS = [HUMAN, "naive", *paper.TRAINED_ON[1:]]
@@ -63,5 +63,5 @@ def as_csv(made: Iterable[Line]) -> str:
 
 def write(path: Path, text: str) -> None:
     """Write a file under a temporary name, rename it, and say so."""
-    results.write_text(path, text)
+    files.write_text(path, text)
     print(path)

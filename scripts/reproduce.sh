@@ -39,7 +39,7 @@ run() {  # the command, said and done
 }
 
 result() {  # where a result is: TASK SET CREATION-SEED SEED
-    python -c 'import sys; from pathlib import Path; from llm_created import results
+    python -c 'import sys; from pathlib import Path; from llm_created.evaluation import results
 root, task, data, model, made, seed = sys.argv[1:]
 model = Path(model).resolve().name if Path(model).exists() else model
 print(results.path(root, task, data, model, made, int(seed)))' "$OUT/results" "$1" "$2" "$MODEL" "$3" "$4"
@@ -50,7 +50,7 @@ rows_of() {  # how many human rows the paper trained on
 }
 
 tests_of() {  # the task's own test set, and those of its family
-    python -c 'import sys; from llm_created import tasks; task, split = sys.argv[1:]
+    python -c 'import sys; from llm_created.tasks import builtin as tasks; task, split = sys.argv[1:]
 mates = [name for name in tasks.names() if name != task and tasks.load(name).family == tasks.load(task).family]
 print(*(f"{name}:{split}" for name in [task, *mates]))' "$1" "$SPLIT"
 }

@@ -19,11 +19,11 @@ from typing import Any
 import real_figures
 from rendering import pipes, place, point, text, write
 
-from llm_created import results
-from llm_created.console import out, say
 from llm_created.errors import LLMCreatedError, UsageError
+from llm_created.evaluation import results
 from llm_created.train.cells import HUMAN, Cell, cells, spread
 from llm_created.train.compare import human_of, p_text, pair
+from llm_created.utils.console import out, say
 
 TASKS = [*real_figures.PLANS, *real_figures.WRITTEN_PLANS]
 COMMANDS = [

@@ -19,11 +19,11 @@ import paper
 from costs import cost_lines, cost_table
 from rendering import SETS, TASKS, Line, as_csv, pipes, place, point, text, write
 
-from llm_created import results
-from llm_created.console import out, say, until_nobody_reads
 from llm_created.errors import LLMCreatedError, UsageError
+from llm_created.evaluation import results
 from llm_created.train.cells import HUMAN, TENTH, Cell, cells, formatting_examples, spread
 from llm_created.train.compare import human_of, pair, probes
+from llm_created.utils.console import out, say, until_nobody_reads
 
 LEGEND = {
     "=": "`=` as a constant classifier: always the same answer, or exactly the majority class; `=2/3`: 2 of 3 seeds.",
@@ -251,7 +251,7 @@ def tables(args: argparse.Namespace) -> dict[str, str]:
 
 def runs_of(named: Sequence[str] | None, found: Iterable[dict[str, Any]]) -> list[str]:
     """The runs to count: those named, all in the cache, or those that the results were trained on, where here."""
-    from llm_created.runs import all_runs
+    from llm_created.runs.folders import all_runs
 
     here = [digest for digest, _, _ in all_runs()]
     if named == ["all"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,14 +36,23 @@ def comment(path: Path) -> str:
     return line
 
 
+def files(folder: Path) -> Iterator[str]:
+    """The lines of a folder: its files, then the folders in it, each with what it is for."""
+    deep = len(folder.relative_to(ROOT).parts)
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".py", ".sh") and path.name != "__init__.py":
+            yield f"{'  ' * deep + path.name:<23} {comment(path)}"
+    for inner in sorted({path.parent for path in folder.glob("*/*.py")}):
+        about = inner / "__init__.py"
+        yield f"{'  ' * deep + inner.name + '/':<23} {comment(about) if about.exists() else ''}".rstrip()
+        yield from files(inner)
+
+
 def tree() -> str:
     """All folders with their files."""
     lines = []
     for folder, about in FOLDERS.items():
-        lines.append(f"{folder + '/':<24}{about}")
-        for path in sorted((ROOT / folder).iterdir()):
-            if path.suffix in (".py", ".sh") and path.name != "__init__.py":
-                lines.append(f"  {path.name:<22}{comment(path)}")
+        lines += [f"{folder + '/':<24}{about}", *files(ROOT / folder)]
     lines.append(f"{'docs/':<24}design.md: how it is built and why; results.md: real figures from real data")
     return "\n".join(lines) + "\n"
 

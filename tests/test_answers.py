@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_created import Task
-from llm_created.answers import read_answer
-from llm_created.client import Reply
-from llm_created.prompt import read
-from llm_created.task import Row
+from llm_created.checks.answers import read_answer
+from llm_created.clients.base import Reply
+from llm_created.prompts.examples import read
+from llm_created.tasks.task import Row
 
 YES = ("yes", "no")
 NLI = ("entailment", "not_entailment")

@@ -23,10 +23,11 @@ import pytest
 from conftest import PROXIES
 from server import Server
 
-from llm_created import openai_client
-from llm_created.cli import main
-from llm_created.journal import FILE_NAME, cache_folder
-from llm_created.lock import RunLock
+from llm_created.cli.main import main
+from llm_created.clients import openai as openai_client
+from llm_created.runs.folders import cache_folder
+from llm_created.runs.journal import FILE_NAME
+from llm_created.runs.lock import RunLock
 
 KEY = "sk-proj-SECRET0123456789"
 QA = {"question": "Where is a seat?", "options": ["sofa", "pond", "sky"], "answer": "sofa"}
@@ -481,7 +482,7 @@ def start(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
 def test_files_that_cannot_grow(server: Server, cli: Cli) -> None:
     """A disk that is full for the journal, in mid-run: what was written before is not bought again."""
     server.reset(latency=0.01)
-    command = [sys.executable, "-m", "llm_created.cli", *run_of(server, n=400)]
+    command = [sys.executable, "-m", "llm_created", *run_of(server, n=400)]
     done = start(command, preexec_fn=limited(600_000))
     assert done.returncode == 1
     assert f"error: cannot use the journal {journal_file()}" in done.stderr.splitlines()[-1]
@@ -648,7 +649,7 @@ class Running:
 
     def __init__(self, server: Server, *flags: str, n: int = 200) -> None:
         self.argv = run_of(server, *flags, n=n)
-        command = [sys.executable, "-m", "llm_created.cli", *self.argv]
+        command = [sys.executable, "-m", "llm_created", *self.argv]
         self._server = server
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -718,7 +719,7 @@ def test_a_failed_run_leaves_its_process_cleanly(server: Server) -> None:
     """While the libraries that the end would have needed are still being imported beside it."""
     server.reset(error="unauthorized")
     for _ in range(3):
-        done = start([sys.executable, "-m", "llm_created.cli", *run_of(server)])
+        done = start([sys.executable, "-m", "llm_created", *run_of(server)])
         assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("error: the server refused")
 
 

@@ -27,11 +27,14 @@ from server import Server
 from test_human import NAMES
 
 import llm_created
-from llm_created import UsageError, builder, stream, tasks
-from llm_created.builder import builder_class
-from llm_created.demo import DemoClient
+from llm_created import UsageError
+from llm_created.clients.demo.client import DemoClient
+from llm_created.creation import stream
+from llm_created.embeddings import Similarity
 from llm_created.errors import RunFailed, StoppedShort
-from llm_created.similarity import Similarity
+from llm_created.loading import builder
+from llm_created.loading.load import builder_class
+from llm_created.tasks import builtin as tasks
 
 ROOT = Path(__file__).resolve().parent.parent
 OLD = "LLM_CREATED_DATASETS36_PYTHON"
@@ -131,7 +134,7 @@ def test_rows_know_where_they_come_from() -> None:
 def test_the_rows_are_those_of_the_command(tmp_path: Path) -> None:
     train = demo("boolq_open", "random", num_rows=60, split="train", seed=7)
     command = "create boolq_open --strategy random --model demo -n 60 --seed 7 --format jsonl --out".split()
-    line = [sys.executable, "-m", "llm_created.cli", *command, str(tmp_path / "out")]
+    line = [sys.executable, "-m", "llm_created", *command, str(tmp_path / "out")]
     subprocess.run(line, check=True, capture_output=True, env=os.environ | {"LLM_CREATED_CACHE": str(tmp_path / "c")})
     lines = (tmp_path / "out" / "train.jsonl").read_text("utf-8").splitlines()
     written = [json.loads(line) for line in lines]
@@ -344,13 +347,13 @@ def test_a_filter_is_another_cache_and_buys_what_it_lacks(server: Server) -> Non
 def test_what_a_function_does_is_the_same_text_in_every_process(tmp_path: Path) -> None:
     lines = ["def keep(row):", " return [x for x in row] if row['id'] in {'a', 'b', 'c', 'd'} else (lambda: 'no')()"]
     (tmp_path / "mine.py").write_text("\n".join(lines), "utf-8")
-    code = "import mine; from llm_created.tasks import code_of; print(code_of(mine.keep))"
+    code = "import mine; from llm_created.utils.user_code import code_of; print(code_of(mine.keep))"
     told = {
         subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONHASHSEED": seed})
         for seed in ("1", "2", "3")
     }
     assert len(told) == 1
-    from llm_created.tasks import code_of
+    from llm_created.utils.user_code import code_of
 
     assert code_of(lambda row: [x for x in row if x]) != code_of(lambda row: [x for x in row if not x])
     assert code_of(len) == ""
@@ -627,11 +630,11 @@ import sys
 heavy = {{"datasets", "torch", "transformers", "openai", "pyarrow", "numpy"}}
 import llm_created
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
-from llm_created import tasks
+from llm_created.tasks import builtin as tasks
 for task in (*tasks.names(), {str(ROOT / "builders" / "csqa.py")!r}):
     assert tasks.load(task).task.name
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
-assert llm_created.Builder.__module__ == "llm_created.builder" and tasks.load("csqa").task.name == "csqa"
+assert llm_created.Builder.__module__ == "llm_created.loading.builder" and tasks.load("csqa").task.name == "csqa"
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

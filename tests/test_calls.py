@@ -21,11 +21,13 @@ import pytest
 from server import MALFORMED, Server
 from test_law import EXAMPLE, TASK, HashSimilarity, Writer, identity, run, run_told
 
-from llm_created import Identity, Journal, Reply, Request, Row, RunFailed, Usage, openai_client
-from llm_created.budget import Budget, Price
-from llm_created.cli import main
+from llm_created import Identity, Journal, Reply, Request, Row, RunFailed, Usage
+from llm_created.cli.main import main
+from llm_created.clients import openai as openai_client
+from llm_created.clients.prices import Price
+from llm_created.creation.budget import Budget
 from llm_created.errors import RequestFailed, StoppedShort
-from llm_created.journal import Spent
+from llm_created.runs.journal import Spent
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +263,7 @@ def test_a_folder_that_is_no_embedding_model_is_one_line(server: Server, tmp_pat
     pytest.importorskip("sentence_transformers")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "modules.json").write_text('{"not": "a list"}')
-    command = [sys.executable, "-m", "llm_created.cli", "create", "csqa", "--model", "m", "--base-url", server.url]
+    command = [sys.executable, "-m", "llm_created", "create", "csqa", "--model", "m", "--base-url", server.url]
     command += ["-n", "20", "--strategy", "similar", "--embedding-model", str(tmp_path / "model")]
     done = subprocess.run([*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("error: ")
@@ -271,7 +273,7 @@ def test_a_folder_that_is_no_embedding_model_is_one_line(server: Server, tmp_pat
 @pytest.mark.parametrize("number", ["SIGHUP", "SIGTERM", "SIGINT"])
 def test_a_signal_takes_in_what_is_on_its_way(number: str, server: Server, tmp_path: Path) -> None:
     server.reset(latency=0.6)
-    command = [sys.executable, "-m", "llm_created.cli", "create", "csqa", "--model", "m", "--base-url", server.url]
+    command = [sys.executable, "-m", "llm_created", "create", "csqa", "--model", "m", "--base-url", server.url]
     command += ["-n", "2000", "--strategy", "naive", "--concurrency", "33", "--out", str(tmp_path / "out")]
     # A terminal of its own, as ssh gives one, and it goes when the session drops.
     ours, theirs = os.openpty()
@@ -307,7 +309,7 @@ def _read_all(stream: int) -> None:
 
 def test_nohup_is_kept(server: Server, tmp_path: Path) -> None:
     server.reset(latency=0.2)
-    command = [sys.executable, "-m", "llm_created.cli", "create", "csqa", "--model", "m", "--base-url", server.url]
+    command = [sys.executable, "-m", "llm_created", "create", "csqa", "--model", "m", "--base-url", server.url]
     command += ["-n", "200", "--strategy", "naive", "--concurrency", "8", "--out", str(tmp_path / "out")]
     process = subprocess.Popen(
         ["nohup", *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -333,7 +335,7 @@ def test_interrupted_runs_do_not_wait_for_attempts_that_are_not_on_their_way(tmp
         asyncio.get_running_loop().call_later(0.12, stop.set)
         with pytest.raises(StoppedShort, match="interrupted"):
             who = identity("naive")
-            from llm_created.create import create as create_rows
+            from llm_created.creation.loop import create as create_rows
 
             with Journal(tmp_path / "run", who.as_json) as journal:
                 async for _ in create_rows(who, writer, journal, 20, concurrency=2, stop=stop):
@@ -386,7 +388,7 @@ def test_attempts_that_are_refused_cost_nothing(fault: str, server: Server, tmp_
 
 def test_a_killed_run_counts_what_was_in_flight(server: Server, tmp_path: Path) -> None:
     server.reset(latency=30)
-    command = [sys.executable, "-m", "llm_created.cli", "create", "csqa", "--model", "m", "--base-url", server.url]
+    command = [sys.executable, "-m", "llm_created", "create", "csqa", "--model", "m", "--base-url", server.url]
     command += ["-n", "200", "--strategy", "naive", "--max-tokens", "300", "--out", str(tmp_path / "out")]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     _wait_for(server, 32)

@@ -17,20 +17,22 @@ import pytest
 import yaml
 from hub import complaints
 
-from llm_created import Identity, Journal, Row, ScriptedClient, Task, UsageError, card, commands, markdown
-from llm_created.again import again
-from llm_created.checks import named
-from llm_created.cli import _parser, main
-from llm_created.create import create
-from llm_created.funnel import funnel, kept_rows
-from llm_created.guide import Guide
-from llm_created.journal import run_folder
-from llm_created.judge import Judge
-from llm_created.judged import judged_tables
-from llm_created.runs import find
-from llm_created.scores import score
-from llm_created.settings import Settings
-from llm_created.tasks import load
+from llm_created import Identity, Journal, Row, ScriptedClient, Task, UsageError
+from llm_created.analysis.agreement import judged_tables
+from llm_created.analysis.funnel import funnel
+from llm_created.checks.chosen import named
+from llm_created.checks.judge import Judge
+from llm_created.cli import create as commands
+from llm_created.cli.main import _parser, main
+from llm_created.creation.loop import create
+from llm_created.evaluation.scores import score
+from llm_created.reports import card, markdown
+from llm_created.reports.describe import again
+from llm_created.runs.folders import find, run_folder
+from llm_created.runs.kept import kept_rows
+from llm_created.runs.settings import Settings
+from llm_created.tasks.builtin import load
+from llm_created.tasks.guide import Guide
 
 GOLDEN = Path(__file__).parent / "golden"
 HOSTILE = (

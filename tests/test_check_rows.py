@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from llm_created import check_rows
-from llm_created.cli import main
+from llm_created.checks import audit
+from llm_created.cli.main import main
 from llm_created.errors import UsageError
-from llm_created.task import Task
+from llm_created.tasks.task import Task
 
 TASK = Task(name="mood", inputs=("text",), labels=("good", "bad"))
 LONG = "the small red fox jumped over nine lazy dogs because it wanted some old bread"
@@ -210,15 +210,15 @@ def test_a_call_that_cannot_work(
 def test_a_file_with_nothing_in_it(task: str, tmp_path: Path) -> None:
     for name in ("rows.jsonl", "rows.csv"):
         with pytest.raises(UsageError, match="has no rows"):
-            check_rows.read(write(tmp_path / name, "\n"), TASK)
+            audit.read(write(tmp_path / name, "\n"), TASK)
     with pytest.raises(UsageError, match="there is no file"):
-        check_rows.read(str(tmp_path / "nowhere.json"), TASK)
+        audit.read(str(tmp_path / "nowhere.json"), TASK)
 
 
 def test_real_rows_of_a_model_are_read_and_repeat_themselves(shared: Path) -> None:
     task = Task(name="sst2", inputs=("text",), answer="label", labels=("0", "1"))
-    found = check_rows.read(str(shared / "lm_written/sst2/train.json"), task)
-    check_rows.search(found)
+    found = audit.read(str(shared / "lm_written/sst2/train.json"), task)
+    audit.search(found)
     assert (len(found.rows), len(found.rejected), len(found.duplicates)) == (6000, 0, 342)
     keys = {row.key for row in found.rows.values()}
     assert len(keys) == 6000 - 342

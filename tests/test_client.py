@@ -18,15 +18,18 @@ import pytest
 from conftest import PROXIES
 from server import Server
 
-from llm_created import openai_client, prompt, replies
-from llm_created.budget import Budget, CapReached, parse_price
-from llm_created.cli import main
-from llm_created.client import Reply, Request
+from llm_created.cli.main import main
+from llm_created.clients import openai as openai_client
+from llm_created.clients import replies
+from llm_created.clients.base import Reply, Request
+from llm_created.clients.openai import OpenAIClient, resolve_url
+from llm_created.clients.prices import parse_price
+from llm_created.clients.rate_limits import Limits
+from llm_created.creation.budget import Budget, CapReached
 from llm_created.errors import LLMCreatedError, RequestFailed, RunFailed, UsageError
-from llm_created.infer import seed
-from llm_created.limits import Limits
-from llm_created.openai_client import OpenAIClient, resolve_url
-from llm_created.task import Task
+from llm_created.prompts import examples as prompt
+from llm_created.tasks.inference import seed
+from llm_created.tasks.task import Task
 
 KEY = "sk-proj-of-this-very-test"
 EXAMPLE = {"question": "Where is a seat?", "options": ["sofa", "pond", "sky"], "answer": "sofa"}

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from llm_created import results, scores
-from llm_created.cli import main as llm_created
+from llm_created.cli.main import main as llm_created
 from llm_created.errors import UsageError
+from llm_created.evaluation import results, scores
 from llm_created.train import cells as cells_module
 from llm_created.train import compare
 

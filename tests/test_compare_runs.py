@@ -17,16 +17,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_created import Identity, Journal, Row, StoppedShort, Task, diversity, results
-from llm_created.cli import main
-from llm_created.client import Reply, Request, Usage
-from llm_created.create import create
+from llm_created import Identity, Journal, Row, StoppedShort, Task
+from llm_created.analysis import diversity
+from llm_created.analysis.ledger import AXES, Ledger, Turn, figures
+from llm_created.cli.compare import compare
+from llm_created.cli.main import main
+from llm_created.clients.base import Reply, Request, Usage
+from llm_created.creation.loop import create
 from llm_created.errors import LLMCreatedError
-from llm_created.features import Embeddings
-from llm_created.journal import FILE_NAME, run_folder
-from llm_created.ledger import AXES, Ledger, Turn, figures
-from llm_created.scores import score
-from llm_created.side_by_side import compare
+from llm_created.evaluation import results
+from llm_created.evaluation.features import Embeddings
+from llm_created.evaluation.scores import score
+from llm_created.runs.folders import run_folder
+from llm_created.runs.journal import FILE_NAME
 
 EXAMPLE = {"options": ["yes", "no"], "answer": "yes", "question": "Is bread baked?"}
 

@@ -21,11 +21,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from server import Server
 
-from llm_created import console, journal
-from llm_created.cli import main
-from llm_created.live import describe
-from llm_created.markdown import block, fence, inline
-from llm_created.tally import Tally
+from llm_created.cli.live import describe
+from llm_created.cli.main import main
+from llm_created.creation.progress import Tally
+from llm_created.reports.markdown import block, fence, inline
+from llm_created.runs import folders, journal
+from llm_created.utils import console
 
 ROOT = Path(__file__).resolve().parent.parent
 # Sets the title, turns red by C1, reorders, isolates, breaks a line.
@@ -278,7 +279,7 @@ def test_an_error_that_repeats_what_was_typed_is_one_harmless_line(argv: list[st
 
 def test_a_run_with_hostile_replies_rows_and_names(cli: Cli, server: Server, tmp_path: Path) -> None:
     run = created(cli, server, BIDI)
-    folder = next((journal.cache_folder() / "runs").glob(f"{run}*"))
+    folder = next((folders.cache_folder() / "runs").glob(f"{run}*"))
     with journal.Journal(folder) as opened:
         stored = opened.get("task")
         identity = opened.get("identity")
@@ -355,7 +356,7 @@ def test_what_a_model_proposes(cli: Cli, server: Server) -> None:
 # Streams that cannot show everything, and readers who leave.
 
 
-MAIN = "import sys; from llm_created.cli import main; sys.exit(main())"
+MAIN = "import sys; from llm_created.cli.main import main; sys.exit(main())"
 
 
 def process(code: str, *argv: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -406,7 +407,10 @@ def test_a_full_disk_behind_the_output_is_one_line() -> None:
 
 
 def test_log_records_go_through_the_door() -> None:
-    code = r"from llm_created import console; import logging; console.show_logs(); logging.getLogger('x').warning(%s)"
+    code = (
+        r"from llm_created.utils import console; import logging; "
+        r"console.show_logs(); logging.getLogger('x').warning(%s)"
+    )
     done = process(code % ascii(f"{EVIL}\nsecond"), PYTHONIOENCODING="utf-8")
     assert not acts(done.stderr.decode()) and done.stderr.decode().count("\n") == 2 and b"owned" in done.stderr
 

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
-from llm_created import demo, demo_facts, prompt
-from llm_created.client import Reply, Request
-from llm_created.demo import DemoClient
+from llm_created.clients.base import Reply, Request
+from llm_created.clients.demo import shapes
+from llm_created.clients.demo import tables as demo_facts
+from llm_created.clients.demo.client import DemoClient
 from llm_created.errors import RunFailed
-from llm_created.task import Reason, Row, Task
-from llm_created.text import digest
+from llm_created.prompts import examples as prompt
+from llm_created.tasks.task import Reason, Row, Task
+from llm_created.utils.text import digest
 
 EXAMPLES: dict[str, tuple[dict[str, Any], str]] = {
     "choice of 5": (
@@ -112,7 +114,7 @@ def test_labels_are_balanced(name: str) -> None:
 
 def test_no_place_among_the_options_is_favoured_as_written() -> None:
     rng = Random(0)
-    places = Counter(demo._choice(5, rng, False).answer for _ in range(2000))
+    places = Counter(shapes._choice(5, rng, False).answer for _ in range(2000))
     assert all(320 < places[place] < 480 for place in range(5))
 
 
@@ -171,10 +173,10 @@ def test_halves_share_no_fact() -> None:
     assert not {subject for _, subject in train} & {subject for _, subject in held_out}
     for name in ("choice of 5", "choice of 2", "closed", "open"):
         example = EXAMPLES[name][0]
-        shape = demo.recognise(example)
+        shape = shapes.recognise(example)
         rng = Random(name)
         for half, own in ((False, train), (True, held_out)):
-            told = [demo.make(shape, example, rng, half).facts for _ in range(1000)]
+            told = [shapes.make(shape, example, rng, half).facts for _ in range(1000)]
             assert all(facts and facts <= own for facts in told)
     for split in (demo_facts.OPINIONS, demo_facts.TOPICS):
         for words in split.values():

@@ -11,19 +11,24 @@ from typing import Any
 
 import pytest
 
-from llm_created import cli, held_out, parts, prompt, tasks
-from llm_created.answers import read_answer
-from llm_created.client import Request
-from llm_created.demo import DemoClient
-from llm_created.infer import seed
-from llm_created.judge import Judge
-from llm_created.lists import read_list
-from llm_created.pool import Pool
-from llm_created.settings import Settings
-from llm_created.sources import Rows
-from llm_created.strategy import Turn, strategy
-from llm_created.task import Reason, Row, Task
-from llm_created.text import digest
+from llm_created.checks.answers import read_answer
+from llm_created.checks.judge import Judge
+from llm_created.cli import main as cli
+from llm_created.clients.base import Request
+from llm_created.clients.demo.client import DemoClient
+from llm_created.creation import define
+from llm_created.data.sources import Rows
+from llm_created.evaluation import demo_rows
+from llm_created.methods.base import Turn
+from llm_created.methods.choose import strategy
+from llm_created.methods.pool import Pool
+from llm_created.prompts import examples as prompt
+from llm_created.prompts.lists import read_list
+from llm_created.runs.settings import Settings
+from llm_created.tasks import builtin as tasks
+from llm_created.tasks.inference import seed
+from llm_created.tasks.task import Reason, Row, Task
+from llm_created.utils.text import digest
 
 METHODS = ("targen", "attrprompt", "simprompt")
 WORDS = "What such a row is, in a few words."
@@ -130,7 +135,7 @@ def test_a_label_that_is_demanded_below_the_example_is_given(name: str, strategy
 
 def test_a_set_up_of_lists_is_answered() -> None:
     """The calls before the first row of AttrPrompt on 26 labels, each answered with what it asks for."""
-    identity = parts.identity(Settings(model="demo"), tasks.load("nyt"), "attrprompt")
+    identity = define.identity(Settings(model="demo"), tasks.load("nyt"), "attrprompt")
     plan, client, labels = strategy(identity, Pool()), DemoClient(), identity.task.labels or ()
     kinds: Counter[str] = Counter()
     while (turn := plan.next()) is not None and not turn.rows:
@@ -153,7 +158,7 @@ def test_a_set_up_of_lists_is_answered() -> None:
 
 
 def test_contexts_leave_out_those_that_are_taken(tmp_path: Path) -> None:
-    identity = parts.identity(Settings(model="demo", contexts=12, num_examples=3), tasks.load("rte"), "targen")
+    identity = define.identity(Settings(model="demo", contexts=12, num_examples=3), tasks.load("rte"), "targen")
     plan, client = strategy(identity, Pool()), DemoClient()
     contexts: list[str] = []
     seeds: list[str] = []
@@ -175,7 +180,7 @@ def test_contexts_leave_out_those_that_are_taken(tmp_path: Path) -> None:
 
 
 def test_single_rows_have_their_share_of_faults() -> None:
-    identity = parts.identity(Settings(model="demo"), tasks.load("wic"), "simprompt")
+    identity = define.identity(Settings(model="demo"), tasks.load("wic"), "simprompt")
     task, client = identity.task, DemoClient()
     messages, _ = prompt.compose(task, identity.guide, identity.instruction, 1, {})
     verdicts: Counter[str] = Counter()
@@ -238,7 +243,7 @@ def test_it_proposes_attributes(per_label: bool, tmp_path: Path) -> None:
 def test_the_other_half_writes_rows_of_any_task_too(name: str) -> None:
     source = tasks.load(name)
     shown = seed(source.task, source.example or {})
-    there = held_out.demo_rows(Rows("x", source.task, [shown], "created", {}), 100).rows
+    there = demo_rows.demo_rows(Rows("x", source.task, [shown], "created", {}), 100).rows
     assert len({row.key for row in there}) == 100 and shown.key not in {row.key for row in there}
 
 

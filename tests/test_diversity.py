@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_created.diversity import APS, aps, balance, distinct, ingf, vocabulary, words
+from llm_created.analysis.diversity import APS, aps, balance, distinct, ingf, vocabulary, words
 
 TEXTS = [
     "The cat sat.",  # the cat sat

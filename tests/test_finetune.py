@@ -25,13 +25,13 @@ from safetensors.torch import load_file
 from tiny import FIXED, VARIED, encoder, rows_file, task_file
 from transformers import AutoTokenizer
 
-from llm_created import cli
+from llm_created.cli import main as cli
 from llm_created.errors import RunFailed, UsageError
-from llm_created.task import Row, Task
-from llm_created.text import fold
+from llm_created.tasks.task import Row, Task
 from llm_created.train import checkpoint, data, features, model, outcome
 from llm_created.train import finetune as command
 from llm_created.train.arguments import Arguments
+from llm_created.utils.text import fold
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from server import Server
 
-from llm_created.identity import METHODS, STRATEGIES
+from llm_created.runs.identity import METHODS, STRATEGIES
 
 FAULTS = {"rate_429": 0.08, "rate_500": 0.05, "rate_drop": 0.03, "bad_json_rate": 0.05, "duplicate_rate": 0.05}
 
@@ -29,7 +29,7 @@ def minilm() -> str:
 
 
 def command(server: Server, out: Path, strategy: str, rows: int, *more: str) -> list[str]:
-    line = [sys.executable, "-m", "llm_created.cli", "create", "csqa", "--model", "m", "--base-url", server.url]
+    line = [sys.executable, "-m", "llm_created", "create", "csqa", "--model", "m", "--base-url", server.url]
     line += ["--strategy", strategy, "-n", str(rows), "--out", str(out), "--format", "jsonl", *more]
     if strategy in ("contrastive", "similar"):
         line += ["--embedding-model", minilm()]

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 from server import Server
 
-from llm_created import tasks
-from llm_created.journal import Journal
-from llm_created.judged import judged_tables
-from llm_created.lists import read_list
-from llm_created.runs import find
+from llm_created.analysis.agreement import judged_tables
+from llm_created.prompts.lists import read_list
+from llm_created.runs.folders import find
+from llm_created.runs.journal import Journal
+from llm_created.tasks import builtin as tasks
 
 
 def slow(*values: object) -> object:
@@ -45,7 +45,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def command(server: Server, out: Path, task: str, rows: int, *more: str) -> list[str]:
-    line = [sys.executable, "-m", "llm_created.cli", "create", task, "--model", "m", "--base-url", server.url]
+    line = [sys.executable, "-m", "llm_created", "create", task, "--model", "m", "--base-url", server.url]
     return [*line, "-n", str(rows), "--out", str(out), "--format", "jsonl", *more]
 
 

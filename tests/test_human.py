@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from llm_created.data.human_rows import draw, load_hub, load_local
 from llm_created.errors import RunFailed, UsageError
-from llm_created.human import Human, draw, load_hub, load_local
-from llm_created.task import Row, Task
-from llm_created.text import fold
+from llm_created.tasks.human import Human
+from llm_created.tasks.task import Row, Task
+from llm_created.utils.text import fold
 
 ROOT = Path(__file__).parents[1]
 NAMES = [
@@ -378,7 +379,7 @@ def test_draw_depends_on_seed_and_rows_alone() -> None:
 def test_local_files_are_read_without_datasets(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_bytes(GOOD)
     code = (
-        "import sys; from llm_created.human import load_local; from llm_created.task import Task\n"
+        "import sys; from llm_created.data.human_rows import load_local; from llm_created.tasks.task import Task\n"
         f"load_local(Task('t', ('question',), num_options=5), {str(tmp_path)!r})\n"
         "assert not {'datasets', 'openai', 'torch'} & set(sys.modules), sorted(sys.modules)"
     )

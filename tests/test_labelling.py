@@ -22,17 +22,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_created import LLMCreatedError, Reply, Row, StoppedShort, Task, UsageError, asking, tasks, unlabelled
-from llm_created.answers import read_answer
-from llm_created.console import Parser
-from llm_created.identity import Identity
-from llm_created.judge import Judge
-from llm_created.labelled import steadiness, text
-from llm_created.labelling import label, label_rows
-from llm_created.scores import wilson
-from llm_created.settings import Settings
-from llm_created.text import fold
-from llm_created.unlabelled import Shots, read
+from llm_created import LLMCreatedError, Reply, Row, StoppedShort, Task, UsageError
+from llm_created.checks.answers import read_answer
+from llm_created.checks.judge import Judge
+from llm_created.cli.label import label
+from llm_created.creation import questions as asking
+from llm_created.evaluation.scores import wilson
+from llm_created.labelling import records as unlabelled
+from llm_created.labelling.file import text
+from llm_created.labelling.label import label_rows
+from llm_created.labelling.records import Shots, read
+from llm_created.labelling.votes import steadiness
+from llm_created.runs.identity import Identity
+from llm_created.runs.settings import Settings
+from llm_created.tasks import builtin as tasks
+from llm_created.utils.console import Parser
+from llm_created.utils.text import fold
 
 # What a person asks with, without what every call has: the parser of the command.
 FLAGS: dict[str, dict[str, Any]] = {
@@ -680,8 +685,8 @@ def test_a_question_that_fails_is_asked_once_more_and_then_told(monkeypatch: pyt
     """A failure at the very end is none less."""
     from contextlib import AsyncExitStack
 
-    from llm_created import parts
-    from llm_created.client import Request
+    from llm_created.clients.base import Request
+    from llm_created.creation import connect
     from llm_created.errors import RequestFailed, RunFailed
 
     calls: Counter[str] = Counter()
@@ -702,7 +707,7 @@ def test_a_question_that_fails_is_asked_once_more_and_then_told(monkeypatch: pyt
             assert isinstance(args[-1], AsyncExitStack)
             return Flaky(failures)
 
-        monkeypatch.setattr(parts, "client", client)
+        monkeypatch.setattr(connect, "client", client)
         calls.clear()
         made = Identity(tasks.load("boolq").task, None, "x", f"{failures}", strategy="simprompt")
         asked = [asking.Question([{"role": "user", "content": name}], None, name) for name in ("first", "last")]

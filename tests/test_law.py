@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 from llm_created import Identity, Journal, Reason, Reply, Request, Row, RunFailed, StoppedShort, Task, Usage
-from llm_created.budget import Budget, Price
-from llm_created.create import create
+from llm_created.clients.prices import Price
+from llm_created.creation.budget import Budget
+from llm_created.creation.loop import create
+from llm_created.creation.progress import Tally
+from llm_created.embeddings import Similarity
 from llm_created.errors import RequestFailed
-from llm_created.identity import SELF_REFERENCE, STRATEGIES
-from llm_created.prompt import instruction
-from llm_created.similarity import Similarity
-from llm_created.tally import Tally
+from llm_created.prompts.examples import instruction
+from llm_created.runs.identity import SELF_REFERENCE, STRATEGIES
 
 EXAMPLE = {"question": "Where is bread sold?", "options": ["bakery", "bank", "zoo"], "answer": "bakery"}
 TASK = Task.from_example(EXAMPLE, label_space="variable", name="law")

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from llm_created import leakage, sources
+from llm_created.checks import leakage
+from llm_created.checks.leakage import EvaluationSets
+from llm_created.data import sources
 from llm_created.errors import UsageError
-from llm_created.leakage import EvaluationSets
-from llm_created.task import Reason, Row, Task
+from llm_created.tasks.task import Reason, Row, Task
 
 CHOICE = Task(name="choice", inputs=("question",))
 CLAIM = Task(name="claim", inputs=("question",), labels=("True", "False"))

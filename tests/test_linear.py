@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from llm_created import held_out, results, scores, sources, trial, verdict
-from llm_created.cli import main
+from llm_created.cli.main import main
+from llm_created.data import sources
 from llm_created.errors import UsageError
-from llm_created.features import choose
-from llm_created.linear import Linear
-from llm_created.task import Row, Task
+from llm_created.evaluation import demo_rows, results, scores, trial
+from llm_created.evaluation.features import choose
+from llm_created.evaluation.linear import Linear
+from llm_created.reports import trial_table
+from llm_created.tasks.task import Row, Task
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: llm-created[linear]")
 
@@ -210,7 +212,7 @@ def test_from_my_example_to_a_score_on_my_test(run: str, capsys: pytest.CaptureF
 
 def test_a_prefix_of_the_run_and_a_draw_of_human_rows(run: str, people: str) -> None:
     whole = sources.load(run).rows
-    found = trial.evaluate(run, [held_out.NAME], num_rows=30)
+    found = trial.evaluate(run, [demo_rows.NAME], num_rows=30)
     assert [row.id for row in found.train.rows] == [row.id for row in whole[:30]]
     assert (found.whole, list(found.tests[0].curve)) == (80, [3, 8, 15, 30])
     drawn = [trial.evaluate("creak:train", ["demo"], human_data=people, num_rows=50, seed=s) for s in (1, 1, 2)]
@@ -230,7 +232,7 @@ def test_as_many_human_rows_beside_a_run(people: str, tmp_path: Path, monkeypatc
         for said in (inside.predictions, inside.human_predictions)
     ]
     assert inside.against_human == scores.mcnemar(*right)
-    text = "\n".join(verdict.lines(found))
+    text = "\n".join(trial_table.lines(found))
     assert "human                  100" in text and "creak:validation, out of distribution" in text
     assert max(map(len, text.splitlines())) <= 80
 
@@ -263,9 +265,11 @@ def test_held_out_demo_rows_are_no_result(
     monkeypatch.chdir(tmp_path)
     assert main(["create", task, "--model", "demo", "-n", "60", "--out", "rows"]) == 0
     train = sources.load("rows")
-    test = held_out.demo_rows(train)
-    assert len({row.key for row in test.rows} - {row.key for row in train.rows}) == held_out.NUM_ROWS == len(test.rows)
-    assert held_out.demo_rows(train) == test
+    test = demo_rows.demo_rows(train)
+    assert (
+        len({row.key for row in test.rows} - {row.key for row in train.rows}) == demo_rows.NUM_ROWS == len(test.rows)
+    )
+    assert demo_rows.demo_rows(train) == test
     capsys.readouterr()
     assert main(["evaluate", "rows", "--on", "demo"]) == 0
     assert "a plumbing check, not a result" in capsys.readouterr().out
@@ -355,7 +359,7 @@ def test_unknown_features_are_said() -> None:
 
 def test_neither_torch_nor_datasets_is_imported(run: str) -> None:
     code = (
-        "import sys; from llm_created.cli import main; code = main(sys.argv[1:]);"
+        "import sys; from llm_created.cli.main import main; code = main(sys.argv[1:]);"
         "print(code, sorted({'torch', 'datasets', 'transformers', 'evaluate'} & set(sys.modules)))"
     )
     argv = [sys.executable, "-c", code, "evaluate", "mine", "--on", "demo"]

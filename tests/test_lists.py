@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_created.lists import MAX_VALUE, read_list
-from llm_created.task import Reason
-from llm_created.text import clean, fold
+from llm_created.prompts.lists import MAX_VALUE, read_list
+from llm_created.tasks.task import Reason
+from llm_created.utils.text import clean, fold
 
 SPORTS = ["Golf", "Ice hockey", "3D archery", "Formula 1: cars on a track"]
 

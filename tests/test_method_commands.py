@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import llm_created
-from llm_created.cli import main
+from llm_created.cli.main import main
 from llm_created.errors import StoppedShort
-from llm_created.journal import Journal
-from llm_created.runs import find
+from llm_created.runs.folders import find
+from llm_created.runs.journal import Journal
 
 RTE = "create rte --method targen --model demo --format jsonl --out out"
 

@@ -14,17 +14,18 @@ from typing import Any
 import pytest
 
 from llm_created import Guide, Identity, Journal, RunFailed, StoppedShort, Task, UsageError
-from llm_created.budget import Budget
-from llm_created.client import Reply, Request, Usage
-from llm_created.create import create
+from llm_created.analysis.agreement import judged_tables, table
+from llm_created.analysis.funnel import funnel
+from llm_created.checks.judge import Judge
+from llm_created.clients.base import Reply, Request, Usage
+from llm_created.creation.budget import Budget
+from llm_created.creation.loop import create
+from llm_created.embeddings import Similarity
 from llm_created.errors import RequestFailed
-from llm_created.funnel import funnel, kept_rows
-from llm_created.identity import CHAINED, METHODS, SELF_REFERENCE
-from llm_created.judge import Judge
-from llm_created.judged import judged_tables, table
-from llm_created.prompt import instruction, instruction_for_one
-from llm_created.similarity import Similarity
-from llm_created.task import Reason, Row
+from llm_created.prompts.examples import instruction, instruction_for_one
+from llm_created.runs.identity import CHAINED, METHODS, SELF_REFERENCE
+from llm_created.runs.kept import kept_rows
+from llm_created.tasks.task import Reason, Row
 
 TASK = Task("claims", ("claim",), labels=("True", "False"))
 TOPICS = Task("topics", ("text",), labels=tuple("sport business science travel food music health law".split()))
@@ -353,7 +354,7 @@ def test_attributes_lie_over_self_reference(strategy: str, tmp_path: Path) -> No
     ],
 )
 def test_attributes_that_cannot_be_used_are_told_in_one_line(given: dict[str, Any], says: str, tmp_path: Path) -> None:
-    from llm_created.attributes import dimensions
+    from llm_created.methods.attributes import dimensions
 
     with pytest.raises(UsageError, match=re.escape(says)) as raised:
         dimensions(given, TASK)

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from llm_created.scores import mcnemar, score
+from llm_created.evaluation.scores import mcnemar, score
 
 metrics = pytest.importorskip(
     "llm_created.train.metrics", reason="evaluate is not installed: llm-created[train]", exc_type=ImportError

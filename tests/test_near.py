@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llm_created.checks.near_duplicates import NearDuplicates
+from llm_created.embeddings import Similarity
 from llm_created.errors import RunFailed, UsageError
-from llm_created.near import NearDuplicates
-from llm_created.similarity import Similarity
-from llm_created.task import Reason, Row, Task
+from llm_created.tasks.task import Reason, Row, Task
 
 CLAIM = Task(name="claims", inputs=("claim",), labels=("True", "False"))
 TEXTS = [

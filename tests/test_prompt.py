@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_created import Reason, Row, Task
-from llm_created.prompt import instruction, parse, render, schema
+from llm_created.prompts.examples import instruction, parse, render, schema
 
 CHOICE = {"question": "Where is bread sold?", "options": ["bakery", "bank", "zoo"], "answer": "bakery"}
 TASK = Task.from_example(CHOICE, label_space="variable")

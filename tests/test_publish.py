@@ -29,12 +29,15 @@ from test_push import PERSON, Done, one_line
 from tiny import FIXED, OPEN, VARIED, encoder, rows_file, task_file
 from transformers import AutoTokenizer
 
-from llm_created import Row, Task, UsageError, cli, results, sources
-from llm_created.client import Request
-from llm_created.demo import DemoClient
-from llm_created.infer import seed
-from llm_created.scores import score
-from llm_created.tasks import load as built_in
+from llm_created import Row, Task, UsageError
+from llm_created.cli import main as cli
+from llm_created.clients.base import Request
+from llm_created.clients.demo.client import DemoClient
+from llm_created.data import sources
+from llm_created.evaluation import results
+from llm_created.evaluation.scores import score
+from llm_created.tasks.builtin import load as built_in
+from llm_created.tasks.inference import seed
 from llm_created.train import features, finetune, grid, model, model_card, publish
 from llm_created.train.arguments import Arguments, Finetune
 from llm_created.train.model_card import How, Trained
@@ -580,7 +583,7 @@ def test_the_task_of_several_methods_keeps_its_example_and_its_words(
         line = ("sst2", *more, "--model", "m", "-n", "6", "--push-to-hub", "me/made")
         done = create(world, writer, tmp_path / str(number), *line)
         assert done.code == 0, done.err
-        code = f"from llm_created import sources; print(len(sources.load('me/made@{more[1]}').rows))"
+        code = f"from llm_created.data import sources; print(len(sources.load('me/made@{more[1]}').rows))"
         assert world.person(code=code).out == "6\n"
     files = world.hub.files("datasets/me/made")
     task, source = json.loads(files["task.json"]), built_in("sst2")

@@ -23,7 +23,7 @@ KEY = "sk-a-key-of-these-tests-0123456789"
 # A person who types many commands: one process, so that the libraries are imported once.
 PERSON = """
 import contextlib, io, json, os, sys
-from llm_created.cli import main
+from llm_created.cli.main import main
 for line in sys.stdin:
     told = json.loads(line)
     os.environ.update(told["env"])
@@ -154,7 +154,7 @@ def test_what_is_pushed_loads_elsewhere_as_the_same_rows(world: World) -> None:
     for secret in (KEY, WRITE, world.server.url, world.server.url.split("/")[2], str(world.folder)):
         assert secret.encode() not in everything
     assert b"an OpenAI-compatible server" in files["README.md"]
-    rows = world.person(code="from llm_created import sources; print(len(sources.load('me/x@tree').rows))")
+    rows = world.person(code="from llm_created.data import sources; print(len(sources.load('me/x@tree').rows))")
     assert rows.out == "40\n", rows
 
 
@@ -226,7 +226,7 @@ def test_killed_half_way_and_run_again(where: str, world: World) -> None:
     first = world.hub.files("datasets/me/x")
     assert world.create("--out", str(world.folder / "other")).code == 0
     world.hub.reset(keep=True, hang=where)
-    line = [sys.executable, "-m", "llm_created.cli", "push", str(world.folder / "other"), "me/x"]
+    line = [sys.executable, "-m", "llm_created", "push", str(world.folder / "other"), "me/x"]
     with subprocess.Popen(line, env=world.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as pushing:
         until = time.monotonic() + 30
         while not routes(world, where) and time.monotonic() < until:
@@ -502,7 +502,7 @@ def test_hostile_rows_load_and_stay_text(world: World) -> None:
 
 def test_models_are_pushed_by_the_same_function(world: World) -> None:
     code = """
-from llm_created.hub import commit
+from llm_created.hub.repository import commit
 from huggingface_hub import snapshot_download
 print(commit("me/m", "model", lambda head: {"a.txt": b"1", "model.safetensors": b"2" * 99}, message="One"))
 print(commit("me/m", "model", lambda head: {"a.txt": None, "b.txt": head.read("a.txt")}, message="Two"))
@@ -516,7 +516,7 @@ print(commit("me/m", "model", lambda head: {"a.txt": None, "b.txt": head.read("a
 def test_what_is_on_the_hub_says_which_run_it_is(world: World) -> None:
     assert world.create("--push-to-hub", "me/x").code == 0
     code = (
-        "from llm_created import sources; rows = sources.load('me/x@tree'); "
+        "from llm_created.data import sources; rows = sources.load('me/x@tree'); "
         "print(len(rows.rows), rows.about['repo'], rows.about['identity']['model'], rows.about['run'])"
     )
     env = world.fresh("reader")

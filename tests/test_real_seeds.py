@@ -9,16 +9,18 @@ import pytest
 from test_human import NAMES
 from test_law import HashSimilarity, run
 
-from llm_created import Identity, Row, human, tasks
-from llm_created.demo import DemoClient
-from llm_created.identity import SELF_REFERENCE
-from llm_created.prompt import instruction
+from llm_created import Identity, Row
+from llm_created.clients.demo.client import DemoClient
+from llm_created.data import human_rows
+from llm_created.prompts.examples import instruction
+from llm_created.runs.identity import SELF_REFERENCE
+from llm_created.tasks import builtin as tasks
 
 
 def seed_rows(shared: Path, name: str) -> list[Row]:
     source = tasks.load(name)
     folder = next((shared / "human").glob(f"{source.family}/{name.removesuffix('_open')}"))
-    rows = human.load_local(source.task, folder)
+    rows = human_rows.load_local(source.task, folder)
     return rows.get("train") or rows["validation"]
 
 
@@ -27,7 +29,7 @@ def test_all_strategies_reach_their_target_from_a_real_seed_example(name: str, s
     task = tasks.load(name).task
     rows = seed_rows(shared, name)
     for number, strategy in enumerate(SELF_REFERENCE):
-        seed = human.draw(rows, seed=number)
+        seed = human_rows.draw(rows, seed=number)
         who = Identity(task, task.example(seed), "demo", instruction(task, 5), strategy)
         lines = run(tmp_path / strategy, who, DemoClient(), 60, similarity=HashSimilarity("none"))  # type: ignore[arg-type]
         made = [json.loads(line) for line in lines]

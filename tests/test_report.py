@@ -25,19 +25,23 @@ from typing import Any
 
 import pytest
 
-from llm_created import Identity, Journal, Row, StoppedShort, Task, UsageError, measures, report_data, results
-from llm_created.budget import Price
-from llm_created.cli import main
-from llm_created.client import Reply, Request, ScriptedClient, Usage
-from llm_created.console import harmless
-from llm_created.create import create
-from llm_created.funnel import funnel, kept_rows
-from llm_created.guide import Guide
-from llm_created.journal import run_folder
-from llm_created.judge import Judge
-from llm_created.judged import judged_tables
-from llm_created.report import as_script, page
-from llm_created.scores import score
+from llm_created import Identity, Journal, Row, StoppedShort, Task, UsageError
+from llm_created.analysis import measures
+from llm_created.analysis.agreement import judged_tables
+from llm_created.analysis.funnel import funnel
+from llm_created.checks.judge import Judge
+from llm_created.cli.main import main
+from llm_created.clients.base import Reply, Request, ScriptedClient, Usage
+from llm_created.clients.prices import Price
+from llm_created.creation.loop import create
+from llm_created.evaluation import results, run_scores
+from llm_created.evaluation.scores import score
+from llm_created.reports import html_data
+from llm_created.reports.html import as_script, page
+from llm_created.runs.folders import run_folder
+from llm_created.runs.kept import kept_rows
+from llm_created.tasks.guide import Guide
+from llm_created.utils.console import harmless
 
 GOLDEN = Path(__file__).resolve().parent / "golden" / "report.json"
 EXAMPLE = {"question": "Where is bread sold?", "options": ["bakery", "bank", "zoo"], "answer": "bakery"}
@@ -405,7 +409,7 @@ def test_a_run_without_rows_has_a_report(tmp_path: Path) -> None:
 
 
 def test_more_rows_than_fit_are_counted_and_left_out(fixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_data, "_MOST", 2)
+    monkeypatch.setattr(html_data, "_MOST", 2)
     text = page_of(fixed)
     made = block(text, "data")
     assert len(made["rows"]) == len(made["rejected"]) == 2 and made["all"] == [4, 6]
@@ -431,7 +435,7 @@ def test_scores_are_those_of_the_run_beside_human_ones(
     fixed: Path, tmp_path: Path, monkeypatch: Any, capsys: Any
 ) -> None:
     results_of(tmp_path / "results", fixed.name)
-    lines = report_data.score_lines(str(tmp_path / "results"), fixed.name)
+    lines = run_scores.score_lines(str(tmp_path / "results"), fixed.name)
     assert [(line["train_set"], line["seed"], line["accuracy"]) for line in lines] == [
         ("tree", 1, 0.7), ("human", 1, 0.9), ("tree", 2, 1.0),
     ]  # fmt: skip
@@ -532,7 +536,7 @@ def written(folder: Path, path: Path, **of: Any) -> Path:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_opened_searched_and_filtered(browser: Any, fixed: Path, tmp_path: Path, width: str, scheme: str) -> None:
     results_of(tmp_path / "results", fixed.name)
-    scores = report_data.score_lines(str(tmp_path / "results"), fixed.name)
+    scores = run_scores.score_lines(str(tmp_path / "results"), fixed.name)
     with Watched(browser, written(fixed, tmp_path / "r.html", scores=scores), width, scheme) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width][0]
         rows, count = page.locator("#rows-list .item"), page.locator("#rows-browser [role=status]")
@@ -757,4 +761,4 @@ def test_twenty_thousand_rows_open_and_are_searched_at_once(browser: Any, tmp_pa
 
 def test_results_that_are_no_results_are_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no folder of results"):
-        report_data.score_lines(str(tmp_path / "none"), "x")
+        run_scores.score_lines(str(tmp_path / "none"), "x")

@@ -20,9 +20,9 @@ import torch
 from accelerate.state import AcceleratorState
 from tiny import FIXED, OPEN, VARIED, encoder, rows_file, task_file
 
-from llm_created import results
-from llm_created.scores import Score
-from llm_created.task import Task
+from llm_created.evaluation import results
+from llm_created.evaluation.scores import Score
+from llm_created.tasks.task import Task
 from llm_created.train import data, finetune, score
 from llm_created.train.arguments import Arguments
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_created import results
 from llm_created.errors import RunFailed, UsageError
-from llm_created.scores import Score, is_majority, mcnemar, score, wilson
-from llm_created.task import Row, Task
+from llm_created.evaluation import results
+from llm_created.evaluation.scores import Score, is_majority, mcnemar, score, wilson
+from llm_created.tasks.task import Row, Task
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60)
 
@@ -102,7 +102,10 @@ def test_other_wrong_calls() -> None:
 
 
 def test_no_heavy_import() -> None:
-    code = "import sys, llm_created.scores, llm_created.results; print({'numpy', 'torch'} & set(sys.modules))"
+    code = (
+        "import sys, llm_created.evaluation.scores, llm_created.evaluation.results; "
+        "print({'numpy', 'torch'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
 

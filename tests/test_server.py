@@ -21,12 +21,14 @@ from openai import AsyncOpenAI, DefaultAioHttpClient
 from pytest_socket import SocketConnectBlockedError
 from server import ERRORS, REFUSAL, REPLIES, Server
 
-from llm_created import Guide, Task, cli, prompt
-from llm_created.answers import read_answer
-from llm_created.client import Reply
-from llm_created.judge import Judge
-from llm_created.lists import read_list
-from llm_created.task import Reason, Row
+from llm_created import Guide, Task
+from llm_created.checks.answers import read_answer
+from llm_created.checks.judge import Judge
+from llm_created.cli import main as cli
+from llm_created.clients.base import Reply
+from llm_created.prompts import examples as prompt
+from llm_created.prompts.lists import read_list
+from llm_created.tasks.task import Reason, Row
 
 EXAMPLE = {"question": "Where is a seat?", "options": ["sofa", "pond", "sky"], "answer": "sofa"}
 FIXED = {"options": ["True", "False"], "answer": "True", "claim": "Foxes are birds."}

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from llm_created.budget import Budget, Price
-from llm_created.cli import main
-from llm_created.client import Usage
-from llm_created.live import describe, watch
-from llm_created.tally import Tally
+from llm_created.cli.live import describe, watch
+from llm_created.cli.main import main
+from llm_created.clients.base import Usage
+from llm_created.clients.prices import Price
+from llm_created.creation.budget import Budget
+from llm_created.creation.progress import Tally
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -21,9 +22,9 @@ GOLDEN = Path(__file__).parent / "golden"
 def test_a_run_at_80_columns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llm_created import commands
+    from llm_created.cli import runs
 
-    monkeypatch.setattr(commands, "_width", lambda: 80)
+    monkeypatch.setattr(runs, "terminal_width", lambda: 80)
     assert main(["create", "creak", "--model", "demo", "-n", "60", "--out", str(tmp_path / "rows")]) == 0
     said = capsys.readouterr().out.replace(str(tmp_path), "TMP")
     shown = said[: said.index("next:")]
@@ -62,7 +63,7 @@ def test_it_is_plain_where_there_is_no_terminal() -> None:
         watcher.cancel()
         await asyncio.gather(watcher, return_exceptions=True)
 
-    from llm_created import live
+    from llm_created.cli import live
 
     live._PLAIN_EVERY, before = 0.01, live._PLAIN_EVERY
     try:
@@ -75,8 +76,8 @@ def test_it_is_plain_where_there_is_no_terminal() -> None:
 
 
 def test_hostile_text_cannot_reach_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from llm_created.show import rows_lines
-    from llm_created.task import Row, Task
+    from llm_created.reports.terminal import rows_lines
+    from llm_created.tasks.task import Row, Task
 
     task = Task("t", ("text",), labels=("a", "b"))
     row = task.read({"text": "\x1b[2Jwiped\x07 \x9b31m <script>", "answer": "a"})
@@ -86,9 +87,9 @@ def test_hostile_text_cannot_reach_the_terminal(tmp_path: Path, capsys: pytest.C
 
 def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str, width: int = 80) -> str:
     """What a command says, none of it wider than the terminal; the lines for shells that end `create` left out."""
-    from llm_created import commands
+    from llm_created.cli import runs
 
-    monkeypatch.setattr(commands, "_width", lambda: width)
+    monkeypatch.setattr(runs, "terminal_width", lambda: width)
     assert main(line.split()) == 0
     said = capsys.readouterr().out.split("\nnext:")[0]
     assert all(len(one) <= width for one in said.splitlines() if " rows in " not in one), said

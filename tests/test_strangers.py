@@ -24,7 +24,7 @@ from server import Server
 from test_push import PERSON, Done, one_line, written
 
 from llm_created import Task, UsageError
-from llm_created.guide import Guide
+from llm_created.tasks.guide import Guide
 
 Files = dict[str, bytes]
 RUN, REPLIES, TRAIN = "tree/run.json", "tree/journal.jsonl", "tree/train-00000-of-00001.parquet"
@@ -430,7 +430,7 @@ def test_no_embedding_model_of_a_stranger_is_loaded(here: Here) -> None:
 def test_a_repository_is_refused_in_a_process_of_its_own(here: Here) -> None:
     for change in (raw(DEEP), parquet(lambda t: t.append_column("x", pa.array([1] * 40)))):
         here.hub.put("datasets/me/x", here.tree | change(here.tree))
-        command = [sys.executable, "-m", "llm_created.cli", "create", "--from", "me/x", "--out", str(here.home / "p")]
+        command = [sys.executable, "-m", "llm_created", "create", "--from", "me/x", "--out", str(here.home / "p")]
         done = subprocess.run(command, env=here.env, capture_output=True, text=True)
         one_line(Done(done.returncode, done.stdout, done.stderr), 1, "^error: me/x@tree: ")
 

@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llm_created
-from llm_created import Guide, Row, Task, sources, tasks
+from llm_created import Guide, Row, Task
+from llm_created.data import sources
+from llm_created.data.human_rows import load_hub, load_local
 from llm_created.errors import RunFailed, UsageError
-from llm_created.human import load_hub, load_local
-from llm_created.tasks import Source
-from llm_created.text import clean, fold
+from llm_created.tasks import builtin as tasks
+from llm_created.tasks.builtin import Source
+from llm_created.utils.text import clean, fold
 
 ROOT = Path(__file__).parents[1]
 NEW = ("axg", "cb", "copa", "record", "rte", "wic", "wsc")

@@ -115,7 +115,7 @@ def test_a_third_goes_on_and_the_winner_alone_is_scored(where: dict[str, Any]) -
 
 
 def test_cells_leave_a_result_each_that_tables_take_no_notice_of(where: dict[str, Any]) -> None:
-    from llm_created import results
+    from llm_created.evaluation import results
     from llm_created.train.cells import cells
 
     sweeping.sweep(Sweep(**where), Fake(rising))

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from llm_created import results, scores
-from llm_created.cli import main as llm_created
-from llm_created.journal import Journal
-from llm_created.runs import find
-from llm_created.task import Row
+from llm_created.cli.main import main as llm_created
+from llm_created.evaluation import results, scores
+from llm_created.runs.folders import find
+from llm_created.runs.journal import Journal
+from llm_created.tasks.task import Row
 from llm_created.train.cells import cells
 
 ROOT = Path(__file__).resolve().parent.parent

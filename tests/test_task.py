@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_created import Reason, Row, Task, UsageError, tasks
-from llm_created.output import _table, arrow_schema
-from llm_created.text import fold
+from llm_created import Reason, Row, Task, UsageError
+from llm_created.data.writer import _table, arrow_schema
+from llm_created.tasks import builtin as tasks
+from llm_created.utils.text import fold
 
 CHOICE = {"question": "Where is bread sold?", "options": ["bakery", "bank", "zoo"], "answer": "bakery"}
 CLOSED = {"question": "Is ice cold?", "options": ["True", "False"], "answer": "True"}

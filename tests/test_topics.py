@@ -13,12 +13,14 @@ import datasets
 import pytest
 
 import llm_created
-from llm_created import Guide, Row, sources, tasks
-from llm_created.attributes import dimensions
+from llm_created import Guide, Row
+from llm_created.data import sources
+from llm_created.data.human_rows import load_hub, load_local
 from llm_created.errors import RunFailed, UsageError
-from llm_created.human import load_hub, load_local
-from llm_created.lists import read_list
-from llm_created.text import fold
+from llm_created.methods.attributes import dimensions
+from llm_created.prompts.lists import read_list
+from llm_created.tasks import builtin as tasks
+from llm_created.utils.text import fold
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("agnews", "sst2", "yelp", "nyt", "amazon")

@@ -6,7 +6,7 @@ import json
 import random
 from pathlib import Path
 
-from llm_created.task import Task
+from llm_created.tasks.task import Task
 
 WORDS = [f"w{number}" for number in range(60)]
 FIXED = Task(name="mood", inputs=("question",), labels=("True", "False"))

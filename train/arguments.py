@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_created import console
 from llm_created.errors import LLMCreatedError, UsageError
+from llm_created.utils import console
 
 # They decide where and how it runs, not what comes out.
 _NOT_SETTINGS = (
@@ -125,7 +125,7 @@ class Finetune(Arguments):
             if getattr(self, name) and not self.push_to_hub:
                 raise UsageError(f"--{name} goes with --push-to-hub")
         if self.push_to_hub:
-            from llm_created.hub import ready
+            from llm_created.hub.repository import ready
 
             ready(self.push_to_hub)
 

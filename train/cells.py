@@ -11,7 +11,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from llm_created.errors import LLMCreatedError, UsageError
-from llm_created.scores import Score, is_majority, wilson
+from llm_created.evaluation.scores import Score, is_majority, wilson
 
 HUMAN = "human"
 # What a result says where validation rows were cut from the training rows.
@@ -179,9 +179,9 @@ def formatting_examples(cell: Cell) -> int | None:
 
     Another seed with the same formatting example measures less than another example does.
     """
-    from llm_created.journal import Journal
-    from llm_created.runs import find
-    from llm_created.text import digest
+    from llm_created.runs.folders import find
+    from llm_created.runs.journal import Journal
+    from llm_created.utils.text import digest
 
     seen = set()
     for run in {run for one in cell.ones for run in one.runs}:

@@ -18,11 +18,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from llm_created import results
-from llm_created.console import Parser, out, say, until_nobody_reads
 from llm_created.errors import LLMCreatedError, UsageError
-from llm_created.scores import McNemar, mcnemar
+from llm_created.evaluation import results
+from llm_created.evaluation.scores import McNemar, mcnemar
 from llm_created.train.cells import HUMAN, TENTH, Cell, cells, formatting_examples, spread
+from llm_created.utils.console import Parser, out, say, until_nobody_reads
 
 
 def paired(first: str | Path, second: str | Path) -> McNemar:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llm_created import sources, tasks
+from llm_created.data import sources
 from llm_created.errors import UsageError
-from llm_created.task import Row, Task
-from llm_created.text import digest, fold, slug
+from llm_created.tasks import builtin as tasks
+from llm_created.tasks.task import Row, Task
+from llm_created.utils.text import digest, fold, slug
 
 SHARE = 0.1
 _FILES = (".jsonl", ".json", ".csv", ".parquet")
@@ -52,7 +53,7 @@ def load(
     """Load the sources, merge them in order, and cut the validation rows.
 
     Args:
-        specs (`Sequence[str]`): what `llm_created.sources.load` takes, or `human` for the task's training split;
+        specs (`Sequence[str]`): what `llm_created.data.sources.load` takes, or `human` for the task's training split;
             `:500` at the end takes the first 500 rows.
         task (`str`, *optional*): a built-in name, a builder file, a `task.json` or a formatting example; by default
             that of the first source that has one.
@@ -89,7 +90,7 @@ def load(
         train = rows
         wanted = sources.load("human:validation" if validation == "human" else validation, source.task, human_data)
         held = sources.in_labels(wanted, source.task)
-    from llm_created import results
+    from llm_created.evaluation import results
 
     about = {
         "sources": [_about(part) for part in parts],

@@ -18,8 +18,8 @@ import tokenizers
 import torch
 from safetensors import SafetensorError
 
-from llm_created.journal import cache_folder
-from llm_created.task import Row
+from llm_created.runs.folders import cache_folder
+from llm_created.tasks.task import Row
 
 # Part of the cache's name: another way to encode is another file.
 _ENCODING = 1

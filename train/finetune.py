@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from llm_created.errors import RunFailed
-from llm_created.text import digest
 from llm_created.train.arguments import Arguments, Finetune, command, start
+from llm_created.utils.text import digest
 
 _log = logging.getLogger("llm_created.train")
 
@@ -45,7 +45,7 @@ def finetune(args: Arguments) -> dict[str, Any]:
     from tqdm import tqdm
     from transformers import get_linear_schedule_with_warmup
 
-    from llm_created import results, scores
+    from llm_created.evaluation import results, scores
     from llm_created.train import checkpoint, data, features, outcome
     from llm_created.train import model as models
 

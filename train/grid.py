@@ -10,11 +10,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_created import results, tasks
 from llm_created.errors import UsageError
-from llm_created.text import digest, slug
+from llm_created.evaluation import results
 from llm_created.train import data, score
 from llm_created.train.arguments import Arguments, flag
+from llm_created.utils import files
+from llm_created.utils.text import digest, slug
 
 # Section 4.3 of https://openreview.net/forum?id=2Rdfdri2oT
 PAPER_LEARNING_RATES = (3e-4, 1e-4, 5e-5, 2e-5, 1e-5, 5e-6, 3e-6, 1e-6, 5e-7)
@@ -138,7 +139,7 @@ class Folder:
         file = self.path / f"{name}.json"
         if not file.exists():
             return None
-        record = tasks.read_json(str(file))
+        record = files.read_json(str(file))
         if record.get("sweep_identity") != identity:
             raise UsageError(f"{file} is of a sweep with other settings: give another --results, or --overwrite")
         return dict(record)

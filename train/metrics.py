@@ -8,13 +8,13 @@ from typing import Any
 import datasets
 import evaluate
 
-from llm_created import scores
+from llm_created.evaluation import scores
 
 _INDEX = datasets.Value("int64")
 
 
 class Accuracy(evaluate.Metric):
-    """Accuracy with what it must not be without: see `llm_created.scores.Score`.
+    """Accuracy with what it must not be without: see `llm_created.evaluation.scores.Score`.
 
     ```python
     Accuracy().compute(predictions=[0, 1], references=[0, 0])
@@ -34,7 +34,7 @@ class Accuracy(evaluate.Metric):
 
 
 class McNemar(evaluate.Metric):
-    """The exact paired test of two models on one test set: see `llm_created.scores.mcnemar`.
+    """The exact paired test of two models on one test set: see `llm_created.evaluation.scores.mcnemar`.
 
     `predictions` are the first model's, `others` the second's: `compute(predictions=..., others=..., references=...)`.
     """

@@ -13,9 +13,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from llm_created.errors import RunFailed, UsageError
-from llm_created.task import Task
-from llm_created.text import shorten
+from llm_created.tasks.task import Task
 from llm_created.train.features import Features, batches_by_length
+from llm_created.utils.text import shorten
 
 # What loading raises when a name, a folder or a network is at fault; a broken file is SafetensorError.
 _LOADING = (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, TypeError)

@@ -9,11 +9,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llm_created import __version__, tasks
-from llm_created.markdown import join, merge, render, split, union
-from llm_created.scores import Score, is_majority, wilson
-from llm_created.settings import DEMO
-from llm_created.task import Row, Task
+from llm_created import __version__
+from llm_created.evaluation.scores import Score, is_majority, wilson
+from llm_created.reports.markdown import join, merge, render, split, union
+from llm_created.runs.settings import DEMO
+from llm_created.tasks import builtin as tasks
+from llm_created.tasks.task import Row, Task
 from llm_created.train.arguments import Arguments
 
 NAME, TASK = "README.md", "task.json"

@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from llm_created import results, sources, tasks
+from llm_created.data import sources
 from llm_created.errors import UsageError
-from llm_created.output import write_json
-from llm_created.text import slug
+from llm_created.evaluation import results
 from llm_created.train import checkpoint, data, publish, score
 from llm_created.train.arguments import Arguments
+from llm_created.utils import files
+from llm_created.utils.files import write_json
+from llm_created.utils.text import slug
 
 RESULT_FILE, KEYS_FILE = "result.json", "train_keys.txt"
 _log = logging.getLogger("llm_created.train")
@@ -39,7 +41,7 @@ def finished(output: Path, identity: str, overwrite: bool, accelerator: Any) -> 
         return None
     for file in (output / RESULT_FILE, *((last / "state.json",) if last else ())):
         if file.exists():
-            value = tasks.read_json(str(file))
+            value = files.read_json(str(file))
             if value.get("identity") == identity:
                 return value if file.name == RESULT_FILE else None
             raise UsageError(

@@ -10,16 +10,17 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from llm_created import tasks
-from llm_created.console import out, say
 from llm_created.errors import RunFailed, UsageError
-from llm_created.hub import Files, Head, Say, commit
-from llm_created.infer import seed
-from llm_created.keys import no_keys
-from llm_created.text import shorten
+from llm_created.hub.repository import Files, Head, Say, commit
+from llm_created.hub.secrets import no_keys
+from llm_created.tasks import builtin as tasks
+from llm_created.tasks.inference import seed
 from llm_created.train import model_card
 from llm_created.train.arguments import Arguments, Finetune
 from llm_created.train.model_card import NAME, TASK, How, Trained
+from llm_created.utils.console import out, say
+from llm_created.utils.files import read_json
+from llm_created.utils.text import shorten
 
 RESULT = "result.json"
 # What of a folder belongs to a model; result and task are written anew, predictions are named in the result.
@@ -65,7 +66,7 @@ def load(run: str) -> Trained:
     for name in (RESULT, TASK, "config.json", "tokenizer_config.json"):
         if not (folder / name).is_file():
             raise UsageError(f"{run!r} has no {name}: give a folder that finetune has finished")
-    result = tasks.read_json(str(folder / RESULT))
+    result = read_json(str(folder / RESULT))
     wrong = _missing(result)
     if wrong:
         raise UsageError(f"{str(folder / RESULT)!r} is no result of finetune: {wrong!r} is missing in it")
@@ -140,7 +141,7 @@ def to_hub(trained: Trained, repo: str, how: How, say: Say = lambda text: None) 
         `str`: the commit's address.
 
     Raises:
-        UsageError: something in the call cannot be: see `hub.commit`; or the repository holds another model.
+        UsageError: something in the call cannot be: see `repository.commit`; or the repository holds another model.
         RunFailed: the Hub refuses or cannot be reached.
     """
     ours = _files(trained)

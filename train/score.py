@@ -16,12 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_created import results, scores, sources, tasks
+from llm_created.data import sources
 from llm_created.errors import RunFailed, UsageError
-from llm_created.task import Row, Task
-from llm_created.text import shorten
+from llm_created.evaluation import results, scores
+from llm_created.tasks import builtin as tasks
+from llm_created.tasks.task import Row, Task
 from llm_created.train import data
 from llm_created.train.arguments import command, flag, start
+from llm_created.utils import files
+from llm_created.utils.text import shorten
 
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _log = logging.getLogger("llm_created.train")
@@ -144,7 +147,7 @@ def _folder(run: str) -> Path:
 def _result(folder: Path, task: Task, args: Arguments) -> tuple[dict[str, Any], Path]:
     """The model's result and the file that it is kept in; one is begun where the model came without."""
     there = folder / "result.json"
-    result = tasks.read_json(str(there)) if there.is_file() else None
+    result = files.read_json(str(there)) if there.is_file() else None
     if not isinstance(result, dict) or not isinstance(result.get("scores"), dict):
         result = {
             "task": task.name, "family": "", "train_set": "unknown", "model": sources.public_name(args.run),

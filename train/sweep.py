@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from llm_created import results
 from llm_created.errors import RunFailed
-from llm_created.scores import wilson
+from llm_created.evaluation import results
+from llm_created.evaluation.scores import wilson
 from llm_created.train import data
 from llm_created.train.arguments import Arguments, command
 from llm_created.train.grid import Folder, Sweep, accuracy_at, best_first, name_of, rungs

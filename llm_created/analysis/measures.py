@@ -1,0 +1,135 @@
+"""How rows are spread: lengths, likeness to the formatting example by depth, and where the right option stands out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, quantiles
+from typing import NamedTuple
+
+from ..tasks.task import Row, Task
+from ..utils.text import fold
+
+_BINS = 24
+
+
+class Length(NamedTuple):
+    """Lengths of one field in characters: the figures, and a histogram whose last bar holds all that is longer."""
+
+    field: str
+    n: int
+    least: int
+    median: float
+    mean: float
+    most: int
+    start: int
+    width: int
+    counts: tuple[int, ...]
+
+
+class Likeness(NamedTuple):
+    """How alike the rows of one depth are to the formatting example, and to the row that each was made from.
+
+    Attributes:
+        depth (`int`): generations since the formatting example.
+        n (`int`): rows of that depth.
+        low, median, high (`float`): quartiles of the likeness to the formatting example.
+        parent (`float`): mean likeness to the example that was shown.
+        cosine (`float`, *optional*): mean journaled similarity of embeddings to the example that was shown.
+    """
+
+    depth: int
+    n: int
+    low: float
+    median: float
+    high: float
+    parent: float
+    cosine: float | None
+
+
+def lengths(task: Task, rows: Sequence[Row]) -> list[Length]:
+    """The lengths of each input field, and of the options where they vary."""
+    if not rows:
+        return []
+    texts = [(field, [len(row.inputs[at]) for row in rows]) for at, field in enumerate(task.inputs)]
+    if task.variable:
+        texts.append((task.options, [len(option) for row in rows for option in row.options]))
+    return [_length(field, sorted(found)) for field, found in texts]
+
+
+def _length(field: str, found: Sequence[int]) -> Length:
+    n, start = len(found), found[0]
+    # One row that has run away must not squeeze all others into one bar.
+    last = found[min(math.ceil(0.995 * n), n - 1)]
+    width = _round_up(max((last + 1 - start) / _BINS, 1))
+    start -= start % width
+    counts = [0] * ((last - start) // width + 1)
+    for value in found:
+        counts[min((value - start) // width, len(counts) - 1)] += 1
+    median = (found[(n - 1) // 2] + found[n // 2]) / 2
+    return Length(field, n, found[0], median, round(fmean(found), 2), found[-1], start, width, tuple(counts))
+
+
+def _round_up(value: float) -> int:
+    """The next of 1, 2, 5, 10, 20, 50 ..."""
+    step = 10 ** int(math.log10(value))
+    return int(next(times * step for times in (1, 2, 5, 10) if times * step >= value))
+
+
+def likeness(seed: Row, rows: Iterable[Row], by_id: Mapping[str, Row], cosines: Mapping[str, float]) -> list[Likeness]:
+    """Likeness by depth: the share of three-character pieces that two texts have in common (Jaccard).
+
+    It is cheap and sees wording, not meaning. Similarities of embeddings stand beside it where a strategy journaled
+    them, which is always between a row and the example that was shown.
+
+    Args:
+        seed (`Row`): the formatting example.
+        rows (`Iterable[Row]`): the rows, those of one parent one after the other.
+        by_id (`Mapping[str, Row]`): the rows that may be parents, by id.
+        cosines (`Mapping[str, float]`): journaled similarity to the parent, by the row's id.
+    """
+    of_seed = _pieces(seed)
+    shown, of_parent = seed.id, of_seed
+    found: dict[int, list[tuple[float, float, float | None]]] = {}
+    for row in rows:
+        if row.parent_id != shown:
+            shown = row.parent_id
+            of_parent = _pieces(by_id[shown]) if shown in by_id else of_seed
+        own = _pieces(row)
+        values = _shared(own, of_seed), _shared(own, of_parent), cosines.get(row.id)
+        found.setdefault(row.depth, []).append(values)
+    return [_of_depth(depth, found[depth]) for depth in sorted(found)]
+
+
+def _of_depth(depth: int, values: Sequence[tuple[float, float, float | None]]) -> Likeness:
+    to_seed = [one[0] for one in values]
+    quarters = quantiles(to_seed, n=4, method="inclusive") if len(to_seed) > 1 else to_seed * 3
+    cosines = [one[2] for one in values if one[2] is not None]
+    low, median, high, parent = (round(value, 4) for value in (*quarters, fmean(one[1] for one in values)))
+    return Likeness(depth, len(values), low, median, high, parent, round(fmean(cosines), 4) if cosines else None)
+
+
+def _pieces(row: Row) -> set[str]:
+    text = fold(" ".join(row.inputs))
+    return {text[at : at + 3] for at in range(max(len(text) - 2, 1))}
+
+
+def _shared(first: set[str], second: set[str]) -> float:
+    both = len(first & second)
+    return both / (len(first) + len(second) - both)
+
+
+def longest(rows: Sequence[Row]) -> tuple[float, float]:
+    """The share of rows whose right option is longer than every other, and the share if length told nothing.
+
+    Where no option is the longest alone, the row says nothing and counts for neither.
+    """
+    right, chance, n = 0, 0.0, 0
+    for row in rows:
+        sizes = [len(option) for option in row.options]
+        most = max(sizes)
+        if sizes.count(most) == 1:
+            n += 1
+            right += sizes[row.answer] == most
+            chance += 1 / len(sizes)
+    return (round(right / n, 4), round(chance / n, 4)) if n else (0.0, 0.0)

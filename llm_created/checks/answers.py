@@ -1,0 +1,117 @@
+"""Which option a judge's reply names. Where that is not plain, it names none: a guessed vote is a wrong one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..clients.base import Reply
+from ..prompts.examples import objects
+from ..tasks.task import Reason, Task, match
+from ..utils.text import fold, without_thoughts
+
+_MARKS = " \t\n\"'`*_.,;:!?()[]{}“”‘’«»"
+# What may stand before the option in prose.
+_LEADS = (
+    "so thus therefore hence overall final finally my the correct right best most likely chosen answer label option "
+    "choice verdict a an would should be is are it it's this that i i'd think believe say choose judge go with"
+)
+_LEAD = re.compile(rf"^(?:(?:{'|'.join(_LEADS.split())}|[a-h1-9](?=[).:]))(?![\w'])[\s:,*)._\"'-]*)+")
+# A short reply may name its option in any wording that denies nothing.
+_SHORT = 40
+_DENIES = re.compile(r"\b(?:not?|nor|neither|never|cannot|unsure|unclear|wrong|sorry|none)\b|n['’]t\b")
+_END = re.compile(r"[.,;:!?\n()—–]| because | since | as the | given that | - ")
+
+
+def read_answer(reply: Reply, options: Sequence[str], task: Task | None = None) -> tuple[int | None, str]:
+    """Which of the options a reply names, and its explanation; `None` where it names none, or several.
+
+    Args:
+        reply (`Reply`): a judge's reply.
+        options (`Sequence[str]`): the row's options.
+        task (`Task`, *optional*): knows the names of the fields, by which an echo of the row is told from an answer.
+    """
+    of_options, of_answer = (fold(task.options), fold(task.answer)) if task else ("options", "answer")
+    text = without_thoughts(reply.text)
+    if reply.reason or not text.strip():
+        return None, ""
+    found = [value for value in objects(text) if not isinstance(value, Reason)]
+    if "{" in text:
+        answers, said = [], ""
+        for value in (inner for one in found for inner in _flat(one)):
+            by_name = {fold(key): item for key, item in value.items()}
+            explanation = by_name.get("explanation")
+            said = explanation if isinstance(explanation, str) else said
+            # The row itself, shown again, is no verdict on it.
+            if of_options not in by_name or "explanation" in by_name:
+                named = [by_name[name] for name in ("answer", "label", of_answer) if name in by_name]
+                answers += named[:1]
+        return (named_option(answers[-1], options) if answers else None), said
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    ends = {index for line in (lines[0], lines[-1]) if (index := named_option(line, options)) is not None}
+    spoken = _speaks_of(text, options)
+    if not ends and len(text) <= _SHORT and not _DENIES.search(fold(text)):
+        ends = spoken
+    if len(ends) != 1:
+        return None, ""
+    # Where others are spoken of as well, only a last line that says nothing else is plain.
+    (index,) = ends
+    closing = _plain(_LEAD.sub("", fold(lines[-1]).strip(_MARKS))) == _plain(options[index])
+    return (index if closing or spoken <= {index} else None), ""
+
+
+def _speaks_of(text: str, options: Sequence[str]) -> set[int]:
+    """The options that stand in a text as words of their own; the longest first, because "entailment" is in
+    "not_entailment"."""
+    left, found = _plain(text), set()
+    for option in sorted(options, key=len, reverse=True):
+        if _plain(option):
+            left, times = re.subn(_as_words(_plain(option)), " ", left)
+            found |= {options.index(option)} if times else set()
+    return found
+
+
+def _as_words(option: str) -> str:
+    """What finds an option among words, because "no" is in "know"; scripts without upper and lower case may put no
+    space between words."""
+
+    def spaced(letter: str) -> bool:
+        return letter.isdigit() or letter.upper() != letter.lower()
+
+    before, after = r"(?<!\w)" if spaced(option[0]) else "", r"(?!\w)" if spaced(option[-1]) else ""
+    return before + re.escape(option) + after
+
+
+def _flat(value: Mapping[str, Any], depth: int = 0) -> Iterator[Mapping[str, Any]]:
+    """An object, and the objects in a list or object around them."""
+    yield value
+    for inner in value.values() if depth < 2 else ():
+        for item in inner if isinstance(inner, list) else [inner]:
+            if isinstance(item, dict):
+                yield from _flat(item, depth + 1)
+
+
+def named_option(value: object, options: Sequence[str]) -> int | None:
+    """The index of the option that a value is, word for word but for case, marks and a short lead-in."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    exact = match(value, options)
+    if isinstance(exact, int):
+        return exact
+    plain = [_plain(option) for option in options]
+    if not isinstance(value, str) or len(set(plain)) < len(plain) or "" in plain:
+        return None
+    # With and without the lead-in: an option may begin like one.
+    whole = fold(value).strip(_MARKS)
+    for text in (whole, _LEAD.sub("", whole)):
+        for candidate in (text, _END.split(text)[0]):
+            index = match(_plain(candidate), plain)
+            if isinstance(index, int):
+                return index
+    return None
+
+
+def _plain(text: str) -> str:
+    """A text without case, marks at its ends, and the difference between `_`, `-` and a blank."""
+    return " ".join(re.split(r"[\s_-]+", fold(text).strip(_MARKS))).strip()

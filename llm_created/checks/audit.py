@@ -1,0 +1,148 @@
+"""What is wrong with rows that somebody has: repeats and leaks. Nothing is changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from ..data import human_rows, sources
+from ..errors import UsageError
+from ..tasks.task import Reason, Row, Task
+from ..utils.text import fold, shorten
+from .leakage import EvaluationSets, Leak
+from .near_duplicates import NearDuplicates
+
+DUPLICATE = "duplicate"
+_FILES = (".jsonl", ".json", ".csv", ".parquet")
+
+
+class Finding(NamedTuple):
+    """One thing wrong with one row.
+
+    Attributes:
+        number (`int`): of the row, counted from 1.
+        row (`Row`, *optional*): the row, where it is one.
+        reason (`Reason`): what is wrong.
+    """
+
+    number: int
+    row: Row | None
+    reason: Reason
+
+
+@dataclass
+class Found:
+    """What was read, and what was found in it.
+
+    Attributes:
+        name (`str`): of the source, without a path.
+        task (`Task`): its task.
+        rows (`dict[int, Row]`): the rows by their numbers, counted from 1; those that were rejected are left out.
+        rejected (`list[Finding]`): what could not be read as a row.
+        duplicates (`list[Finding]`): rows whose input fields, and options, an earlier row has.
+        otherwise (`int`): how many of these have another answer.
+        near (`list[Finding]`): near-duplicates among the other rows.
+        leaks (`list[tuple[Finding, Leak]]`): rows that repeat an evaluation set.
+    """
+
+    name: str
+    task: Task
+    rows: dict[int, Row]
+    rejected: list[Finding]
+    duplicates: list[Finding] = field(default_factory=list)
+    otherwise: int = 0
+    near: list[Finding] = field(default_factory=list)
+    leaks: list[tuple[Finding, Leak]] = field(default_factory=list)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All findings, by row."""
+        leaks = (one for one, _ in self.leaks)
+        return sorted([*self.rejected, *self.duplicates, *self.near, *leaks], key=lambda one: one.number)
+
+
+def read(spec: str, task: Task | None = None, human_data: str | None = None) -> Found:
+    """Rows as `evaluate` reads them, but for a file's rows that cannot be read: they are rejected, each with a reason.
+
+    Args:
+        spec (`str`): anything that `sources.load` takes.
+        task (`Task`, *optional*): needed for a file and for `human:SPLIT`.
+        human_data (`str`, *optional*): a folder of human data in place of the Hub.
+
+    Raises:
+        UsageError: there is no such source, it is of another task, or holds nothing.
+    """
+    name, path = shorten(sources.public_name(spec), 40), Path(spec).expanduser()
+    if task is None or path.suffix not in _FILES or not path.is_file():
+        loaded = sources.load(spec, task, human_data)
+        if task is not None:
+            sources.same_task(loaded, task)
+        return Found(name, loaded.task, dict(enumerate(loaded.rows, 1)), [])
+    pieces = dict(enumerate(_lines(path, task) if path.suffix == ".jsonl" else _records(path, task), 1))
+    if not pieces:
+        raise UsageError(f"{spec} has no rows")
+    rows = {number: piece for number, piece in pieces.items() if isinstance(piece, Row)}
+    rejected = [Finding(number, None, piece) for number, piece in pieces.items() if isinstance(piece, Reason)]
+    if not rows:
+        first = rejected[0]
+        raise UsageError(
+            f"none of the {len(rejected):,} rows of {spec} is one of {task.name!r}: the first is {first.reason.code} "
+            f"({shorten(first.reason.detail, 60)}); is it the right --task?"
+        )
+    return Found(name, task, rows, rejected)
+
+
+def _lines(path: Path, task: Task) -> Iterator[Row | Reason]:
+    columns = human_rows.columns_of(task)
+    with path.open("rb") as lines:
+        for line in lines:
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line.strip())
+            except (ValueError, RecursionError) as error:
+                yield Reason("not_json", str(error))
+                continue
+            yield human_rows.read_line(task, columns, record)
+
+
+def _records(path: Path, task: Task) -> Iterator[Row | Reason]:
+    for record in sources.records_of(path):
+        yield task.read(sources.with_text(task, record) if isinstance(record, dict) else record)
+
+
+def search(found: Found, near: NearDuplicates | None = None, known: EvaluationSets | None = None) -> None:
+    """Search the rows, and write what there is into `found`.
+
+    Args:
+        found (`Found`): what was read.
+        near (`NearDuplicates`, *optional*): by which rows that are not the same are compared.
+        known (`EvaluationSets`, *optional*): what the rows must not repeat.
+
+    Raises:
+        RunFailed: the embedding model cannot be loaded.
+    """
+    first: dict[int, int] = {}
+    for number, row in found.rows.items():
+        before = first.setdefault(row.key, number)
+        if before != number:
+            other = _answer(row) != _answer(found.rows[before])
+            found.otherwise += other
+            detail = f"the same as row {before}" + (", with another answer" if other else "")
+            found.duplicates.append(Finding(number, row, Reason(DUPLICATE, detail)))
+        leak = known.leak(row) if known else None
+        if leak:
+            found.leaks.append((Finding(number, row, leak.reason), leak))
+    if near:
+        distinct = {number: found.rows[number] for number in first.values()}
+        asyncio.run(near.embed(list(distinct.values())))
+        judged = ((number, row, near.check(row)) for number, row in distinct.items())
+        found.near += [Finding(number, row, reason) for number, row, reason in judged if reason]
+
+
+def _answer(row: Row) -> str:
+    return fold(row.options[row.answer])

@@ -1,0 +1,97 @@
+"""The emission checks that the settings ask for, and what tells one reading of a journal from another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..data.sources import public_name, source_of
+from ..runs.identity import Identity
+from ..runs.settings import Settings
+from ..tasks.task import Task
+from ..utils.files import text_or_file
+from ..utils.text import digest
+from ..utils.user_code import code_of
+from .judge import Judge
+from .user_filter import Check, filter_name, import_function, user_filter
+
+
+def emission(settings: Settings, identity: Identity) -> dict[str, Any]:
+    """The emission checks that were asked for, as the keywords of `create`."""
+    task = identity.task
+    checks = [*user_filter(settings, task)]
+    if settings.leaks == "drop":
+        checks += leakage(settings, task)
+    found: dict[str, Any] = {"checks": checks, "balance": bool(settings.balance)}
+    if settings.near_duplicates is not None:
+        from .near_duplicates import NearDuplicates
+
+        found["near"] = NearDuplicates(settings.near_duplicates, settings.get("embedding_model"))
+    about, rule = _in_words(settings, identity), self_correct(settings, identity)
+    judges = [Judge(task, "self_correct", 1, rule, about)] if rule != "off" else []
+    if settings.verify:
+        judges.append(Judge(task, "verify", settings.verify, settings.verify_rule, about))
+    return found | {"judges": judges}
+
+
+def _in_words(settings: Settings, identity: Identity) -> str:
+    """What judges are told of the task: what the run was told, else the user's words, else the built-in task's."""
+    own = source_of(identity.task).guide
+    given = text_or_file("--description", settings.description) if settings.description is not None else ""
+    return identity.guide.description or given or (own.description if own else "")
+
+
+def self_correct(settings: Settings, identity: Identity) -> str:
+    """The rule of self-correction: TarGEN has it as its fourth step."""
+    return settings.self_correct or ("relabel" if identity.strategy == "targen" else "off")
+
+
+def named(settings: Settings, identity: Identity) -> dict[str, Any]:
+    """The emission checks by name, for cards and reports, and for whoever makes the same rows again."""
+    rule = self_correct(settings, identity)
+    near = settings.near_duplicates is not None and not identity.embeds
+    against = [public_name(one) for one in against_of(settings)]
+    said = {
+        "filter": filter_name(settings),
+        "verify": settings.verify,
+        "verify_rule": settings.verify_rule if settings.verify else None,
+        "self_correct": rule if rule != "off" else None,
+        "balance": ("ask" if settings.balance is True else settings.balance) or None,
+        "near_duplicates": settings.near_duplicates,
+        "embedding_model": near and public_name(settings.get("embedding_model")),
+        "check_against": against,
+        "leaks": settings.leaks if against else None,
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def against_of(settings: Settings) -> list[str]:
+    """The evaluation sets that no row may repeat."""
+    given = settings.check_against or ()
+    return [given] if isinstance(given, str) else list(given)
+
+
+def leakage(settings: Settings, task: Task) -> list[Check]:
+    """The check for rows that repeat an evaluation set, if any was named."""
+    if not settings.check_against:
+        return []
+    from .leakage import EvaluationSets
+
+    data = settings.human_data if isinstance(settings.human_data, str) else None
+    found = EvaluationSets.load(against_of(settings), task, data)
+    return [found.find]
+
+
+def reading(settings: Settings, identity: Identity) -> str:
+    """A digest of what turns replies into rows: the code that reads, and the checks. Another reading, other rows."""
+    library = Path(__file__).parent.parent
+    files = sorted(path for folder in _SHAPE_ROWS for path in (library / folder).rglob("*.py"))
+    sources = [[path.relative_to(library).as_posix(), path.read_bytes().hex()] for path in files]
+    function = settings.filter
+    if isinstance(function, str):
+        function = import_function(function)
+    return digest([sources, code_of(function) if function else "", named(settings, identity)])
+
+
+# Folders whose code decides what becomes of a reply, whole: what is new there counts without being listed.
+_SHAPE_ROWS = ("utils", "tasks", "prompts", "runs", "methods", "checks", "creation")

@@ -1,0 +1,159 @@
+"""Second thoughts about a row's label: verification by blind votes, and TarGEN's self-correction.
+
+A judge asks about one row and comes to a verdict; verdicts decide what is emitted, never what is asked next, so a
+judge can be added to a finished run, and buys its own calls alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..clients.base import Reply
+from ..prompts.examples import Message
+from ..tasks.task import Reason, Row, Task
+from ..utils.text import clean, digest, shorten
+from .answers import read_answer
+
+_BLIND = """\
+You are given an example of a task, without its answer. Choose the answer among its options. The output **must** be \
+one JSON object with the key "answer", whose value is the chosen option word for word."""
+_THINK = """\
+You are given an example of a task, without its answer. Choose the answer among its options. The output **must** be \
+one JSON object with the keys "explanation", which says in one or two sentences step by step how the answer follows, \
+and "answer", whose value is the chosen option word for word."""
+_RECHECK = """\
+You are given an example of a task with the label that it was given. Recheck whether the label is right. The output \
+**must** be one JSON object with the keys "explanation", which says in one or two sentences why the label is right or \
+which one is, and "answer", whose value is the right option word for word."""
+# Demonstrations that give no explanation are imitated, whatever the instruction says.
+_UNEXPLAINED = (
+    """ The answers of the examples shown first are given without an explanation; yours **must** have one."""
+)
+
+
+class Verdict(NamedTuple):
+    """What a judge makes of a row.
+
+    Attributes:
+        row (`Row`): the row, with another answer where the rule says so.
+        reason (`Reason`, *optional*): why it is not emitted.
+        judged (`int`, *optional*): index of the option that the judge holds right, `None` for no majority.
+        votes (`str`): JSON: for each vote the index of the option, or `null`.
+        detail (`str`): the explanation, where one was asked for.
+    """
+
+    row: Row
+    reason: Reason | None
+    judged: int | None
+    votes: str
+    detail: str = ""
+
+
+class Judge:
+    """Asks about a row, and comes to a verdict by a stated rule.
+
+    - `"drop"`: a row is emitted if more than half of the votes are for its answer.
+    - `"relabel"`: a row gets the answer that more than half of the votes are for; without one it is dropped.
+    - `"keep"`: every row is emitted as it is, and the verdict is shown.
+
+    Args:
+        task (`Task`): the task.
+        kind (`str`): `"verify"`, blind votes; `"think"`, the same with an explanation before the answer;
+            `"self_correct"`, one call that sees the label (TarGEN, step 4, https://arxiv.org/abs/2310.17876).
+        votes (`int`): calls for one row.
+        rule (`str`): `"drop"`, `"relabel"` or `"keep"`.
+        description (`str`, *optional*): the task in words, put before the instruction.
+        shots (`Sequence[Row]`, *optional*): rows that are shown with their answers before each row.
+        explained (`Mapping[str, str]`, *optional*): explanations of the shots' answers, by the id of the shot.
+
+    Attributes:
+        instruction (`str`): the system message.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        kind: str,
+        votes: int,
+        rule: str,
+        description: str = "",
+        shots: Sequence[Row] = (),
+        explained: Mapping[str, str] | None = None,
+    ) -> None:
+        self._task, self.kind, self.votes, self.rule = task, kind, votes, rule
+        self._shots, self._explained = shots, explained or {}
+        self._shows_label, self._explains = kind == "self_correct", kind != "verify"
+        self.instruction = f"{description}\n\n{_INSTRUCTIONS[kind]}" if description else _INSTRUCTIONS[kind]
+        if self._explains and any(shot.id not in self._explained for shot in shots):
+            self.instruction += _UNEXPLAINED
+
+    def key(self, row_id: str, messages: Sequence[Message]) -> str:
+        """The request's name in the journal: whatever else has the same words, the vote belongs to its row."""
+        return digest([self.kind, row_id, *(message["content"] for message in messages)])
+
+    def ask(self, row: Row, vote: int) -> tuple[list[Message], Mapping[str, Any]]:
+        """The messages about a row, its options in an order of this vote's own, and the `response_format`."""
+        messages: list[Message] = [{"role": "system", "content": self.instruction}]
+        for shot in self._shots:
+            messages += [self._shown(shot, vote), {"role": "assistant", "content": self._reply(shot)}]
+        return [*messages, self._shown(row, vote)], _schema(_ordered(row, vote), self._explains)
+
+    def _shown(self, row: Row, vote: int) -> Message:
+        shown: dict[str, Any] = dict(zip(self._task.inputs, row.inputs, strict=True))
+        shown[self._task.options] = _ordered(row, vote)
+        if self._shows_label:
+            shown[self._task.answer] = row.options[row.answer]
+        return {"role": "user", "content": json.dumps(shown, ensure_ascii=False, indent=2)}
+
+    def _reply(self, shot: Row) -> str:
+        said = self._explained.get(shot.id, "") if self._explains else ""
+        whole = ({"explanation": said} if said else {}) | {"answer": shot.options[shot.answer]}
+        return json.dumps(whole, ensure_ascii=False)
+
+    def verdict(self, row: Row, replies: Sequence[Reply]) -> Verdict:
+        """What the replies make of the row, by the rule."""
+        read = [read_answer(reply, row.options, self._task) for reply in replies]
+        votes = [answer for answer, _ in read]
+        judged = majority(votes)
+        detail = clean(next((said for _, said in read if said), ""))
+        told = json.dumps(votes)
+        if self.rule == "keep" or judged == row.answer:
+            return Verdict(row, None, judged, told, detail)
+        if self.rule == "relabel" and judged is not None:
+            return Verdict(self._task.relabel(row, judged), None, judged, told, detail)
+        given = repr(shorten(row.options[row.answer], 40))
+        if judged is None:
+            why = f"no majority of {len(votes)} for {given} or another answer"
+        else:
+            why = f"given {given}, judged {shorten(row.options[judged], 40)!r}"
+        return Verdict(row, Reason(self.kind, why), judged, told, detail)
+
+
+_INSTRUCTIONS = {"verify": _BLIND, "think": _THINK, "self_correct": _RECHECK}
+
+
+def majority(votes: Sequence[int | None]) -> int | None:
+    """What more than half of all votes are for; a vote that could not be read is for nothing."""
+    for answer, count in Counter(vote for vote in votes if vote is not None).most_common(1):
+        return answer if 2 * count > len(votes) else None
+    return None
+
+
+def _ordered(row: Row, vote: int) -> list[str]:
+    # By what stands in the row but for its answer: a judge before may have changed that.
+    return sorted(row.options, key=lambda option: _rank(row.key, vote, option))
+
+
+def _rank(key: int, vote: int, option: str) -> bytes:
+    return hashlib.blake2b(f"{key}/{vote}/{option}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def _schema(options: Sequence[str], explains: bool) -> dict[str, Any]:
+    properties: dict[str, Any] = {"explanation": {"type": "string"}} if explains else {}
+    properties["answer"] = {"type": "string", "enum": list(options)}
+    whole = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": whole}}

@@ -1,0 +1,109 @@
+"""`llm-created check`: what is wrong with rows, in words."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..checks.audit import Finding, Found, read, search
+from ..checks.leakage import NUM_WORDS, EvaluationSets
+from ..checks.near_duplicates import NearDuplicates
+from ..errors import UsageError
+from ..runs.identity import DEFAULT_EMBEDDING_MODEL
+from ..tasks import builtin as tasks
+from ..tasks.task import Task
+from ..utils import files
+from ..utils.console import columns, fit, left, out, wrap
+
+_WIDTH = 80
+_EXAMPLES = 3
+_KINDS = {
+    "same": "the same",
+    "text": "the same but for the options",
+    "field": "the same in one field",
+    "words": f"with {NUM_WORDS} words in a row",
+}
+
+
+def check(args: argparse.Namespace, argv: list[str]) -> int:
+    """`llm-created check RUN`: exact and near-duplicates, leaks and balance in any rows."""
+    if args.embedding_model and args.near_duplicates is None:
+        raise UsageError(f"--embedding-model {args.embedding_model!r} goes with --near-duplicates")
+    task, near = _task(args.task) if args.task else None, None
+    if args.near_duplicates is not None:
+        near = NearDuplicates(args.near_duplicates, args.embedding_model or DEFAULT_EMBEDDING_MODEL)
+        near.require()
+    found = read(args.run, task, args.human_data)
+    known = EvaluationSets.load(args.check_against, found.task, args.human_data) if args.check_against else None
+    search(found, near, known)
+    for line in lines(found, near, known):
+        out(line)
+    if args.report:
+        files.write_text(Path(args.report).expanduser(), "".join(f"{line}\n" for line in _report(found)))
+        out("", f"written: {args.report}")
+    return 0
+
+
+def _task(name: str) -> Task:
+    return (tasks.from_example(name) if name.endswith(".json") else tasks.load(name)).task
+
+
+def lines(found: Found, near: NearDuplicates | None = None, known: EvaluationSets | None = None) -> list[str]:
+    """What was found, in words, at most 80 columns wide; `near` and `known` say what was searched for."""
+    count = f"{len(found.rows):,} rows of {found.name}"
+    if found.rejected:
+        count += f", {len(found.rejected):,} more rejected"
+    said = [fit(f"{found.task.name}: {count}", _WIDTH)]
+    reasons = Counter(one.reason.code for one in found.rejected)
+    said += [f"  {number:,} {code}" for code, number in reasons.most_common()]
+    said += _examples(found.rejected)
+    said += ["", _head("exact duplicates", len(found.duplicates), found)]
+    said += [f"  {found.otherwise:,} of them with another answer"] if found.otherwise else []
+    said += _examples(found.duplicates)
+    if near:
+        said += ["", _head(f"near-duplicates from {near.threshold:g}", len(found.near), found)]
+        said += _examples(found.near)
+    if known:
+        said += ["", _head("rows that repeat an evaluation set", len(found.leaks), found)]
+        kinds = Counter((leak.where, leak.kind) for _, leak in found.leaks)
+        said += [f"  {fit(where, 40)}: {number:,} {_KINDS[kind]}" for (where, kind), number in kinds.items()]
+        said += _examples([one for one, _ in found.leaks])
+    return [*said, "", *_balance(found)]
+
+
+def _head(name: str, number: int, found: Found) -> str:
+    return f"{name}: {number:,} ({number / len(found.rows):.1%})" if number else f"{name}: none"
+
+
+def _examples(findings: Sequence[Finding]) -> list[str]:
+    """The first few findings: the row, and what is wrong with it."""
+    said = []
+    for number, row, reason in findings[:_EXAMPLES]:
+        text = " ".join(row.inputs) if row else reason.code
+        said.append(f"    {fit(f'row {number}: {text}', _WIDTH - 4)}")
+        indent = " " * 8
+        said += wrap(fit(reason.detail, 140), _WIDTH, indent, indent)
+    return said
+
+
+def _balance(found: Found) -> list[str]:
+    """How often each label is the answer, or each position where the options vary."""
+    counts = Counter(row.answer for row in found.rows.values())
+    names: Sequence[str] = found.task.labels or [f"position {at + 1}" for at in range(max(counts, default=-1) + 1)]
+    names = [fit(name, 20) for name in names]
+    wide = max(map(columns, names), default=0)
+    said = ["answers" if found.task.labels else "answer positions"]
+    for at, name in enumerate(names):
+        share = counts[at] / max(len(found.rows), 1)
+        said.append(f"  {left(name, wide)} {counts[at]:>9,} {share:>6.1%} {'█' * round(20 * share)}".rstrip())
+    return said
+
+
+def _report(found: Found) -> Iterator[str]:
+    for number, row, reason in found.findings:
+        line: dict[str, Any] = {"row": number, "id": row.id if row else None, "code": reason.code}
+        yield json.dumps(line | {"detail": reason.detail})

@@ -1,0 +1,248 @@
+"""`llm-created create` and `preview`: rows on their way into a file, with somebody watching and a way to stop it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import importlib
+import shlex
+import threading
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..checks.chosen import self_correct
+from ..creation.connect import budget, client, price, ready
+from ..creation.define import identity, without_effect
+from ..creation.loop import create as create_rows
+from ..creation.progress import Tally
+from ..creation.run import Plan, rows
+from ..data.writer import Output
+from ..errors import StoppedShort, UsageError
+from ..hub.options import Pushed
+from ..hub.push import to_hub
+from ..reports import card
+from ..reports import terminal as shown
+from ..runs.folders import check_name, run_folder
+from ..runs.identity import CHAINED, METHODS, Identity
+from ..runs.journal import Journal
+from ..runs.kept import kept_rows
+from ..runs.settings import Settings
+from ..tasks import builtin as known
+from ..tasks.builtin import Source
+from ..utils.console import out, say
+from ..utils.files import read_text
+from ..utils.text import nearest, slug
+from . import runs
+from .live import on_interrupt, watch
+
+if TYPE_CHECKING:
+    from ..hub.fetched import Published
+
+
+def _source(args: argparse.Namespace) -> Source:
+    """The task that the arguments name."""
+    of_example = ("label_space", "labels", "answer_field", "options_field")
+    if args.example and args.task:
+        raise UsageError(f"give a task ({args.task!r}) or --example ({args.example!r}), not both")
+    if args.fields:
+        if args.example or args.task:
+            raise UsageError("--fields defines a task without an example: leave out the task's name and --example")
+        return known.from_fields(args.fields, args.labels, args.num_options, args.answer_field, args.options_field)
+    if args.example:
+        labels = args.labels.split(",") if args.labels else None
+        how = {name: getattr(args, name) for name in of_example} | {"labels": labels}
+        return known.from_example(args.example, **how)
+    for name in (*of_example, "num_options"):
+        if getattr(args, name):
+            raise UsageError(
+                f"--{name.replace('_', '-')} goes with --example or --fields; a built-in task has its own label space"
+            )
+    if not args.task:
+        raise UsageError(f"which task? One of {', '.join(known.names())}, a builder file, or --example my.json")
+    return known.load(args.task)
+
+
+def _run_of(args: argparse.Namespace) -> tuple[Settings, Identity]:
+    """The run that the arguments define; what is wrong with them is said before anything is written."""
+    settings = Settings.of(args)
+    if settings.instruction_extra is not None:
+        # On the command line it is a file, whatever it is called; a line break tells a text from a path.
+        settings.instruction_extra = read_text("--instruction-extra", settings.instruction_extra) + "\n"
+    source, strategy = _source(args), _strategy(args)
+    if args.attributes_out and settings.attributes != "ask":
+        raise UsageError("--attributes-out goes with --attributes ask")
+    if settings.attributes == "ask":
+        if strategy in ("targen", "simprompt"):
+            raise UsageError(f"--attributes goes with attrprompt or self-reference, not with {strategy}")
+        from .ask_attributes import asked_for
+
+        settings.attributes = asked_for(source, settings, strategy, args.attributes_out)
+    made = identity(settings, source, strategy)
+    ready(settings, made)
+    for line in without_effect(settings, strategy):
+        say(f"note: {line}")
+    return settings, made
+
+
+def _strategy(args: argparse.Namespace) -> str:
+    """The strategy of self-reference, or the method that shows no example."""
+    if args.method and args.method != "self-reference":
+        if args.strategy:
+            raise UsageError(f"--method {args.method} has no strategies: leave out --strategy {args.strategy}")
+        if args.method not in METHODS:
+            raise UsageError(f"unknown method {args.method!r}{nearest(args.method, ('self-reference', *METHODS))}")
+        return str(args.method)
+    return args.strategy or "tree"
+
+
+def create(args: argparse.Namespace, argv: list[str]) -> int:
+    """`llm-created create`: write a dataset, resume it, grow it."""
+    settings, made, published = _asked(args)
+    if args.name:
+        check_name(args.name, made.digest)
+    default = Path("created") / f"{slug(made.task.name)}-{made.strategy}-{made.digest[:8]}"
+    output = Output(Path(args.out).expanduser() if args.out else default, made, args.format)
+    say(f"run {made.digest[:8]} · {made.task.name} · {made.strategy} · {made.model} → {output.folder}")
+    again = _with_rows(argv, settings.num_rows) if published else shlex.join(["llm-created", *argv])
+    with Journal(run_folder(made.digest), made.as_json) as journal:
+        if args.name:
+            journal.set("name", args.name)
+        journal.set("price", price(settings))
+        short = fill(made, settings, journal, output, published)
+        journal.flush()
+        path = output.finish(format=args.format)
+        if path:
+            card.beside(path, journal, made.task, list(kept_rows(journal, made.task)), card.Options.of(args))
+        for line in shown.run(journal, made.task, width=runs.terminal_width()):
+            out(line)
+        if path and args.push_to_hub and not short:
+            out("", f"pushed: {to_hub(journal, Pushed.of(args, args.push_to_hub), say)}")
+    out("", f"{output.written} rows in {path}" if path else "no rows, so no file was written")
+    if short is not None:
+        raise StoppedShort(f"{short}\nto go on: {again}", short.kept, short.wanted)
+    out("next:")
+    out(f"  llm-created show {made.digest[:8]} --sample 10")
+    out(f"  python -c \"import datasets; out(datasets.load_dataset('{output.folder}'))\"")
+    out(f"  {_with_rows(argv, 4 * settings.num_rows)}   # grows it: only the new rows are bought")
+    return 0
+
+
+def _asked(args: argparse.Namespace) -> tuple[Settings, Identity, Published | None]:
+    """The run that is wanted, defined here or published; what is wrong is said before anything is bought."""
+    if args.from_repo:
+        from .create_from import agreed, run_of
+
+        settings, published = run_of(args)
+        made = published.identity
+        if settings.num_rows > published.num_rows:
+            agreed(published, settings, lambda text: None)
+            ready(settings, made)
+    else:
+        (settings, made), published = _run_of(args), None
+    for name in ("private", "with_journal", "replace", "validation"):
+        if getattr(args, name) and not args.push_to_hub:
+            raise UsageError(f"--{name.replace('_', '-')} goes with --push-to-hub")
+    if args.push_to_hub:
+        Pushed.of(args, args.push_to_hub).check(made.model)
+    return settings, made, published
+
+
+def _with_rows(argv: list[str], num_rows: int) -> str:
+    """The command with so many rows."""
+    kept = list(argv)
+    for flag in ("-n", "--num-rows"):
+        if flag in kept:
+            del kept[kept.index(flag) : kept.index(flag) + 2]
+    return shlex.join(["llm-created", *kept, "-n", str(num_rows)])
+
+
+def preview(args: argparse.Namespace, argv: list[str]) -> int:
+    """`llm-created preview`: the calls up to the first row, journaled, so that the run does not buy them again."""
+    settings, made = _run_of(args)
+    with Journal(run_folder(made.digest), made.as_json) as journal:
+        with suppress(StoppedShort):
+            asyncio.run(_first_turn(made, settings, journal))
+        journal.flush()
+        votes = settings.verify + (self_correct(settings, made) != "off")
+        for line in shown.preview(journal, made, settings.num_rows, price(settings), runs.terminal_width(), votes):
+            out(line)
+    return 0
+
+
+async def _first_turn(made: Identity, settings: Settings, journal: Journal) -> None:
+    from contextlib import AsyncExitStack
+
+    if any(turn.asked for turn in journal.turns()):
+        return  # it is there, and what the run's checks made of it stays
+    journal.set("task", made.task.to_json())
+    async with AsyncExitStack() as stack:
+        caps = budget(settings, journal)
+        asked = await client(settings, made, journal, stack)
+        # What is planned before the first row goes out together.
+        made_rows = create_rows(made, asked, journal, 1, concurrency=settings.concurrency, patience=1, budget=caps)
+        async with aclosing(made_rows) as first:
+            async for _ in first:
+                pass
+
+
+def fill(
+    made: Identity, settings: Settings, journal: Journal, output: Output, published: Published | None
+) -> StoppedShort | None:
+    """Write the rows; what a published run has is made again first. Returns why there are too few."""
+    if published:
+        from ..hub.published import as_here, made_again
+        from .create_from import agreed
+
+        again, said, lacking = made_again(published, settings, journal)
+        say(said)
+        if len(again) == settings.num_rows or not published.grows:
+            for row in again:
+                output.add(row)
+            return _short_of(lacking, len(again), settings.num_rows)
+        agreed(published, settings, say)
+        ready(settings, made)
+        made = as_here(made, journal)
+    try:
+        asyncio.run(_write(made, settings, journal, output))
+    except StoppedShort as stopped:
+        return stopped
+    return None
+
+
+def _short_of(lacking: str, made: int, wanted: int) -> StoppedShort | None:
+    """Why the published replies gave too few rows."""
+    if made == wanted:
+        return None
+    why = f"its journal lacks {lacking}; nothing was bought, -n {wanted} asks for that"
+    return StoppedShort(f"stopped at {made} of {wanted} rows: {why}", made, wanted)
+
+
+async def _write(made: Identity, settings: Settings, journal: Journal, output: Output) -> None:
+    """Run the loop with somebody watching, and a way to stop it."""
+    tally, stop = Tally(target=settings.num_rows), asyncio.Event()
+    on_interrupt(stop, tally)
+    watcher = asyncio.create_task(watch(tally))
+    try:
+        made_rows = rows(made, settings, journal, tally=tally, before_buying=_announce, stop=stop)
+        async with aclosing(made_rows):
+            async for row in made_rows:
+                output.add(row)
+    finally:
+        watcher.cancel()
+        with suppress(asyncio.CancelledError, OSError):  # a terminal that has gone
+            await watcher
+
+
+def _announce(plan: Plan) -> None:
+    """Say what is about to be bought, and load beside the first requests what the end will need."""
+    replayed = f"{plan.replayed} replies read from the journal, " if plan.replayed else ""
+    dollars = f", about ${plan.dollars:.4f}" if plan.dollars else ""
+    chains = plan.identity.chains if plan.identity.strategy in CHAINED else 0
+    flight = f" ({chains} chains: {chains} requests in flight; --chains N for more)" if 0 < chains < plan.calls else ""
+    say(f"{replayed}about {plan.calls} calls to buy{dollars}{flight}")
+    threading.Thread(target=importlib.import_module, args=("pyarrow.parquet",), daemon=True).start()
+    # What is loaded by now stays: collecting it again and again takes a sixth of the CPU of a long run.
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 100)

@@ -1,0 +1,79 @@
+"""`llm-created create --from`: which run is meant, and what has to be agreed to."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import UsageError
+from ..hub.fetched import Published, fetch
+from ..runs.settings import Settings
+
+# What a run is was published with it: these would make it another one.
+_DECIDED = (
+    "task", "example", "label_space", "labels", "answer_field", "options_field", "seed_example", "model",
+    "num_examples", "chains", "temperature", "top_p", "instruction_extra", "embedding_model", "paper", "strategy",
+    "method", "contexts", "attributes", "attributes_out", "description", "fields", "num_options",
+)  # fmt: skip
+# The checks that its rows have passed, but for code and files that only the publisher has, and for a model that is
+# loaded. Nothing else that stands there may become a setting: the file is anybody's.
+_CHECKS = ("verify", "self_correct", "balance")
+_HUB_MODEL = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+
+
+def run_of(args: argparse.Namespace) -> tuple[Settings, Published]:
+    """The run that `create --from` means: as many rows as were published, or as `-n` says.
+
+    Raises:
+        UsageError: something is given that would make it another run.
+    """
+    for name in _DECIDED:
+        # With --near-duplicates it is the model of that check.
+        if getattr(args, name) and not (name == "embedding_model" and args.near_duplicates is not None):
+            flag = "the task" if name == "task" else f"--{name.replace('_', '-')}"
+            raise UsageError(f"--from takes the run as it was published: leave out {flag}")
+    settings = Settings.of(args)
+    settings.check()
+    found = fetch(args.from_repo, settings)
+    settings.model, settings.seed = found.identity.model, found.identity.seed
+    settings.num_rows = settings.num_rows if args.num_rows is not None else found.num_rows
+    taken = {name: found.checks[name] for name in _CHECKS if found.checks.get(name) and not getattr(settings, name)}
+    # Some methods have a check by default, which these rows may not have passed.
+    settings.self_correct = settings.self_correct or "off"
+    if "verify" in taken:
+        taken["verify_rule"] = found.checks.get("verify_rule", "drop")
+    for name, value in taken.items():
+        setattr(settings, name, value)
+    settings.check()
+    if settings.balance and found.identity.task.labels is None:
+        raise UsageError(f"--balance evens out fixed labels, and each row of {found.name} has its own options")
+    return settings, replace(found, taken=taken, grows=args.num_rows is not None)
+
+
+def agreed(found: Published, settings: Settings, say: Callable[[str], None]) -> None:
+    """Show what buying rows of a published run sets going beside the calls for them.
+
+    Raises:
+        UsageError: nobody has agreed to that with `--yes`, or it cannot be.
+    """
+    model, asked = found.identity.embedding_model, []
+    if found.identity.embeds:
+        if not _HUB_MODEL.fullmatch(model) or Path(model).exists():
+            raise UsageError(
+                f"{found.name}: its examples are chosen by the embedding model {model!r}, which is a path: the run "
+                "can be made again, but not grown here"
+            )
+        asked.append(f"the embedding model {model!r} is loaded")
+    votes = int(found.taken.get("verify", 0)) + ("self_correct" in found.taken)
+    if votes:
+        rows = max(settings.num_rows - found.num_rows, 0)
+        named = ", ".join(f"--{name.replace('_', '-')} {found.taken[name]}" for name in _CHECKS if name in found.taken)
+        about = f"about {votes * rows:,} calls" if rows else "the calls for those that its journal lacks"
+        asked.append(f"its rows passed {votes} vote{'s' * (votes > 1)} each ({named}): {about}")
+    if asked and not settings.yes:
+        raise UsageError(f"{found.name}: beside the calls for rows, {'; and '.join(asked)}. Add --yes to agree")
+    for one in asked:
+        say(f"{found.name}: agreed with --yes: {one}")

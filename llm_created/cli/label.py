@@ -1,0 +1,57 @@
+"""`llm-created label`: labels for a file of records."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+from ..creation import questions as asking
+from ..data.sources import public_name
+from ..errors import StoppedShort, UsageError
+from ..labelling import file as labels_file
+from ..labelling import records
+from ..labelling.label import KIND, label_into, labelling
+from ..labelling.votes import Labelled
+from ..reports.labels import report
+from ..runs.settings import DEMO, Settings
+from ..tasks import builtin as tasks
+from ..tasks.builtin import Source
+from ..utils import console, files
+
+_DEMO = " (the demo writer's word on rows is a plumbing check, and no label)"
+
+
+def label(args: argparse.Namespace, argv: list[str]) -> int:
+    """`llm-created label FILE`: label its rows, go on with it, add votes."""
+    settings, source, path = Settings.of(args), _source(args.task), Path(args.file).expanduser()
+    out = Path(args.out).expanduser() if args.out else path.with_name(f"{path.stem}-labelled.jsonl")
+    cases = records.read(source.task, path)
+    places = [place for place, case in enumerate(cases) if case.row is not None]
+    rows = [case.row for case in cases if case.row is not None]
+    shots = records.shots_for(source, settings, args.shots, args.shots_from, rows)
+    how: dict[str, Any] = {"votes": args.votes, "shots": shots, "chain_of_thought": args.chain_of_thought}
+    made, judge = labelling(source, settings, name=public_name(args.file), **how)
+    with asking.journal(KIND, made) as journal:
+        labels_file.refuse(journal, path, out)
+        about = f"{made.digest[:8]} · {source.task.name} · {made.model} → {out}"
+        console.say(f"labelling {about}{_DEMO * (made.model == DEMO)}")
+        found, short = label_into(made, judge, rows, settings, journal, True)
+        by_place: dict[int, Labelled | None] = dict(zip(places, found, strict=True))
+        labels_file.write(journal, path, out, labels_file.text(source.task, cases, by_place, short))
+        for line in report(source.task, cases, by_place, judge.votes, journal):
+            console.out(line)
+    console.out("", f"written: {out}")
+    if short is not None:
+        raise StoppedShort(f"{short}; to go on (after a cap, with a higher one): {shlex.join(['llm-created', *argv])}")
+    return 0
+
+
+def _source(name: str | None) -> Source:
+    if not name or not name.endswith(".json"):
+        return tasks.load(name or "")
+    value = files.read_json(name)
+    if not isinstance(value, dict) or not isinstance(value.get("inputs"), list):
+        raise UsageError(f"--task {name!r} is no task.json: give the one that stands in the folder of a run's rows")
+    return tasks.from_example(name)

@@ -1,0 +1,18 @@
+"""`llm-created push`: a run to the Hub."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..hub.options import Pushed
+from ..hub.push import to_hub
+from ..runs.folders import find
+from ..runs.journal import Journal
+from ..utils.console import out, say
+
+
+def push(args: argparse.Namespace, argv: list[str]) -> int:
+    """`llm-created push RUN REPO`."""
+    with Journal(find(args.run)) as journal:
+        out(to_hub(journal, Pushed.of(args, args.repo), say))
+    return 0

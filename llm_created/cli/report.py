@@ -1,0 +1,85 @@
+"""`llm-created report`: a run as one HTML file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..analysis.funnel import funnel
+from ..errors import UsageError
+from ..reports.html import GENERATOR, page, write
+from ..runs.folders import find
+from ..runs.journal import Journal
+from ..tasks.task import Task
+from ..utils.console import out, rewrite, say
+from ..utils.text import slug
+
+_RESULTS = "results"
+
+
+def report(args: argparse.Namespace, argv: list[str]) -> int:
+    """`llm-created report RUN`: write the report of a run."""
+    with Journal(find(args.run)) as journal:
+        stored = journal.get("task")
+        if stored is None:
+            raise UsageError(
+                f"the run {journal.folder.name[:8]} has no replies yet: `llm-created create` goes on with it"
+            )
+        task = Task.from_json(stored)
+        name = f"report-{slug(task.name)}-{journal.get('identity')['strategy']}-{journal.folder.name[:8]}.html"
+        path = Path(args.out or name).expanduser()
+        if path.is_dir():
+            path /= name
+        _check(path)
+        scores = _scores(args.results, journal.folder.name)
+        shown = _Progress(funnel(journal).turns)
+        text = page(journal, task, scores, progress=shown)
+        shown.end()
+    write(path, text)
+    out(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _check(path: Path) -> None:
+    """A report may take the place of a report, and of nothing else."""
+    if not path.exists():
+        return
+    try:
+        with path.open("rb") as file:
+            ours = GENERATOR in file.read(4096)
+    except OSError as error:
+        raise UsageError(f"--out {str(path)!r} cannot be read: {error.strerror or error}") from None
+    if not ours:
+        raise UsageError(f"--out {str(path)!r} is there already and is no report: give another name")
+
+
+def _scores(root: str | None, run: str) -> list[dict[str, Any]]:
+    """The scores in the folder that was named; else those in `results`, if they are there and can be read."""
+    from ..evaluation.run_scores import score_lines
+
+    if root is not None:
+        return score_lines(root, run)
+    if not Path(_RESULTS).is_dir():
+        return []
+    try:
+        return score_lines(_RESULTS, run)
+    except UsageError as error:
+        say(f"no scores in the report: {error} (--results names another folder)")
+        return []
+
+
+class _Progress:
+    """How far the reading is: one line that is rewritten on a terminal, nothing elsewhere."""
+
+    def __init__(self, turns: int) -> None:
+        self._turns, self._terminal = turns, sys.stderr.isatty()
+
+    def __call__(self, turns: int) -> None:
+        if self._terminal:
+            rewrite([f"{turns:,} of {self._turns:,} replies read"], 1, sys.stderr)
+
+    def end(self) -> None:
+        if self._terminal:
+            rewrite([], 1, sys.stderr)

@@ -1,0 +1,1 @@
+"""The loop, from an identity to rows."""

@@ -1,0 +1,382 @@
+"""From a run's identity to its rows: the loop that every strategy and every method runs through.
+
+    Strategy plans a turn → its messages → Client (Journal in front) → its pieces → Pool → Emission → row
+
+One run identity defines one infinite sequence of rows, and every stop takes a prefix of it. Turns have positions;
+they are planned as soon as all that they show is known, answered in any order, and merged in the order of positions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ..checks.judge import Judge
+from ..checks.user_filter import Check
+from ..clients.base import Client, Reply, Request
+from ..embeddings import Similarity
+from ..errors import LLMCreatedError, RunFailed, StoppedShort, UsageError
+from ..methods.base import Turn, turns_to_come
+from ..methods.choose import strategy
+from ..methods.pool import Pool
+from ..prompts.examples import Message
+from ..runs.identity import Identity
+from ..runs.journal import SURPLUS, UNJUDGED, Journal
+from ..tasks.task import Reason, Row
+from ..utils.text import shorten
+from .budget import Budget
+from .calls import Call, Calls, Use, key_of
+from .emission import Emission, Merged, Verdict
+from .progress import Tally
+
+if TYPE_CHECKING:
+    from ..checks.near_duplicates import NearDuplicates
+
+# Told once, before the first request: how many calls are expected, and the messages of that request.
+BeforeBuying = Callable[[int, Sequence[Message]], None]
+
+
+async def create(
+    identity: Identity,
+    client: Client,
+    journal: Journal,
+    num_rows: int,
+    *,
+    concurrency: int = 32,
+    patience: int = 20,
+    checks: Sequence[Check] = (),
+    near: NearDuplicates | None = None,
+    judges: Sequence[Judge] = (),
+    balance: bool = False,
+    budget: Budget | None = None,
+    tally: Tally | None = None,
+    before_buying: BeforeBuying | None = None,
+    stop: asyncio.Event | None = None,
+    similarity: Similarity | None = None,
+) -> AsyncGenerator[Row, None]:
+    """The first `num_rows` rows of the run that `identity` defines, each as soon as it may be emitted.
+
+    Args:
+        identity (`Identity`): what the run is.
+        client (`Client`): who answers.
+        journal (`Journal`): the run's journal, open; what it holds is not asked again.
+        num_rows (`int`): how many rows are wanted.
+        concurrency (`int`, defaults to 32): requests in flight at most.
+        patience (`int`, defaults to 20): turns in a row without a new row that end the run; with balance, per label.
+        checks (`Sequence[Check]`, *optional*): emission checks, in order.
+        near (`NearDuplicates`, *optional*): the check that compares embeddings, after the others.
+        judges (`Sequence[Judge]`, *optional*): emission checks that make calls, in order.
+        balance (`bool`, defaults to `False`): hold rows back so that the emitted ones are even over the fixed labels,
+            to within one row at every prefix.
+        budget (`Budget`, *optional*): caps, and what was spent.
+        tally (`Tally`, *optional*): filled while the run goes on.
+        before_buying (`BeforeBuying`, *optional*): told once, before the first request, how many calls are expected;
+            it may raise to keep them from being made.
+        stop (`asyncio.Event`, *optional*): when set, nothing more is asked; what is in flight is still taken in.
+        similarity (`Similarity`, *optional*): compares examples for `contrastive` and `similar`; by default with the
+            identity's embedding model.
+
+    Raises:
+        StoppedShort: a cap, patience or `stop` ended the run before it had `num_rows` rows.
+        RunFailed: a request got no reply, or none can.
+    """
+    if num_rows < 1:
+        raise UsageError(f"the number of rows must be at least 1, not {num_rows}")
+    if concurrency < 1 or patience < 1:
+        raise UsageError(f"--concurrency and --patience must be at least 1, not {concurrency} and {patience}")
+    if balance and identity.task.labels is None:
+        raise UsageError(
+            f"--balance evens out fixed labels, and each row of {identity.task.name!r} has its own options"
+        )
+    tally = tally or Tally()
+    tally.target = num_rows
+    budget = budget or Budget(spent=journal.spent())
+    calls = Calls(identity.digest, client, journal, budget, concurrency, tally)
+    emission = Emission(identity.task, journal, calls, tally, judges, balance)
+    similarity = similarity or Similarity(identity.embedding_model, identity.embed_question_only)
+    loop = _Loop(identity, journal, calls, emission, num_rows, patience, checks, near, similarity, before_buying, stop)
+    try:
+        async for row in loop.rows():
+            yield row
+    finally:
+        await loop.close()
+
+
+class _Loop:
+    """The state of one pass through the loop; its methods stand in the order in which a row passes them."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        journal: Journal,
+        calls: Calls,
+        emission: Emission,
+        num_rows: int,
+        patience: int,
+        checks: Sequence[Check],
+        near: NearDuplicates | None,
+        similarity: Similarity,
+        before_buying: BeforeBuying | None,
+        stop: asyncio.Event | None,
+    ) -> None:
+        self.identity, self.journal, self.calls, self.emission = identity, journal, calls, emission
+        self.num_rows, self.patience, self.checks, self.near = num_rows, patience, checks, near
+        self.similarity, self.before_buying, self.stop = similarity, before_buying, stop or asyncio.Event()
+        self.budget, self.tally = calls.budget, calls.tally
+        self.pool = Pool(identity.seed_row if identity.method == "self-reference" else None)
+        self.strategy = strategy(identity, self.pool)
+        self.occurrences: Counter[tuple[int, str]] = Counter()
+        self.comparing: set[asyncio.Task[None]] = set()
+        # Replies that have arrived and wait for those before them: position → request, pieces.
+        self.arrived: dict[int, tuple[Turn, Request, list[Row | Reason]]] = {}
+        self.arrived_rows = self.arrived_turns = 0
+        self.position = 0  # the next to be merged
+        self.furthest = -1  # the last that was started
+
+    async def rows(self) -> AsyncGenerator[Row, None]:
+        """Merge what has arrived, plan what that makes known, wait for what is missing; over and over."""
+        watcher = asyncio.create_task(self._watch())
+        try:
+            while True:
+                while self._merge_next() or self.emission.ready:
+                    for row in self.emission.settle(self._check_patience):
+                        self.tally.kept += 1
+                        yield row
+                        if self.tally.kept == self.num_rows:
+                            return
+                if self._plan():
+                    await asyncio.sleep(0)  # a long replay, too, notices that it is asked to stop
+                    continue
+                if not self.calls.in_flight and not self.comparing:
+                    self._end_or_retry()
+                await self.calls.receive()
+        finally:
+            watcher.cancel()
+
+    async def _watch(self) -> None:
+        """Wake the loop when it is asked to stop; what waits for another attempt is given up."""
+        await self.stop.wait()
+        self.calls.ending = True
+        self.calls.wake()
+
+    def _plan(self) -> bool:
+        """Start what is needed, verdicts before turns; `True` if a journaled reply came in that can be used."""
+        started: list[Call] = []
+        self.budget.stopped_by = ""
+
+        def buy(request: Request, rows: int, use: Use) -> bool:
+            if self.stop.is_set() or not self.calls.room(len(started)):
+                return False
+            self._before_the_first(request)
+            call = self.calls.reserve(request, rows, use)
+            if call is not None:
+                started.append(call)
+            return call is not None
+
+        if self.emission.judges:
+            # What is there already comes first: then it is known how many verdicts are missing.
+            self._plan_turns(None)
+            if self.position in self.arrived:
+                return True
+            self.emission.plan(self.num_rows - self.tally.kept, buy)
+        self._plan_turns(buy)
+        self.calls.send(started)
+        self.tally.expected_calls = self._calls_to_come()
+        return self.position in self.arrived or self.emission.ready
+
+    def _plan_turns(self, buy: Callable[[Request, int, Use], bool] | None) -> None:
+        """Start the turns whose rows are needed, as far as they are journaled or may be bought."""
+        while (turn := self.strategy.next()) is not None and self._needed(turn.position):
+            request = self._request(turn)
+            reply = self.journal.reply(request)
+            if reply is None and (buy is None or not buy(request, turn.rows, self._use(turn, request))):
+                return
+            self.strategy.start(turn)
+            self.occurrences[turn.lane, request.key] += 1
+            self.furthest = max(self.furthest, turn.position)
+            if reply is not None:
+                self.tally.replayed += 1
+                self.budget.learn(request, reply, turn.rows)
+                self._read(turn, request, reply)
+                if self.position in self.arrived:
+                    return
+
+    def _needed(self, position: int) -> bool:
+        """Whether the turns before this one are expected to give too few rows."""
+        turns, rows = self.arrived_turns, self.arrived_rows
+        if position < self.furthest:
+            for later, (turn, _, pieces) in self.arrived.items():
+                if later > position and turn.rows:
+                    turns -= 1
+                    rows -= sum(isinstance(piece, Row) for piece in pieces)
+        pending = self.strategy.rows_before(position) - self.strategy.rows_before(self.position) - turns
+        expected = (rows + self.emission.waiting) * self.emission.rate + pending * self._yield()
+        return self.tally.kept + self.emission.outlook(expected) < self.num_rows - 1e-6
+
+    def _yield(self) -> float:
+        """Rows that one turn is expected to give: what was asked for, until the run knows better."""
+        yields = self.emission.yields
+        return (sum(yields) + self.identity.rows_per_turn) / (len(yields) + 1)
+
+    def _request(self, turn: Turn) -> Request:
+        messages, schema = self.strategy.ask(turn)
+        key = key_of(messages)
+        return self.calls.request(messages, schema, turn.lane, key, self.occurrences[turn.lane, key])
+
+    def _use(self, turn: Turn, request: Request) -> Use:
+        return lambda reply: self._read(turn, request, reply)
+
+    def _before_the_first(self, request: Request) -> None:
+        if self.tally.started:
+            return
+        if self.identity.embeds:
+            self.similarity.require()
+        if self.near is not None:
+            self.near.require()
+        if self.before_buying is not None:
+            self.before_buying(self._calls_to_come(), request.messages)
+        self.tally.started = time.monotonic()
+
+    def _calls_to_come(self) -> int:
+        rows = self.num_rows - self.tally.kept
+        missing = max(rows - self.emission.waiting * self.emission.rate, 0)
+        turns = turns_to_come(self.strategy, self.position, math.ceil(missing / self._yield()))
+        return max(turns + math.ceil(self.emission.calls_for(rows)), 1)
+
+    def _read(self, turn: Turn, request: Request, reply: Reply) -> None:
+        """Read a reply; the strategy learns of its valid rows, at once or when they are compared."""
+        pieces: list[Row | Reason] = [Reason(reply.reason, reply.text[:200])] if reply.reason else []
+        pieces = pieces or self.strategy.read(turn, reply.text)
+        rows = [row for row in pieces if isinstance(row, Row)]
+        known: Mapping[str, float] = {}
+        compares = False
+        if self.identity.embeds and turn.example is not None:
+            known = self.journal.similarities(turn.example.id)
+            compares = not all(row.id in known for row in rows)
+        if compares or (self.near is not None and rows):
+            task = asyncio.create_task(self._compare(turn, request, pieces, rows, None if compares else known))
+            self.comparing.add(task)
+            task.add_done_callback(self._compared)
+        else:
+            self._arrive(turn, request, pieces, rows, known)
+
+    async def _compare(
+        self,
+        turn: Turn,
+        request: Request,
+        pieces: list[Row | Reason],
+        rows: list[Row],
+        known: Mapping[str, float] | None,
+    ) -> None:
+        """Embed the rows beside the waiting."""
+        if known is None and turn.example is not None:
+            known = await self.similarity.compare(turn.example, rows)
+            self.journal.compared(turn.example.id, known)
+        if self.near is not None:
+            await self.near.embed(rows)
+        self._arrive(turn, request, pieces, rows, known or {})
+
+    def _compared(self, task: asyncio.Task[None]) -> None:
+        """The rows have arrived, or the run ends with what went wrong, whatever it was."""
+        self.comparing.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            known = isinstance(error, LLMCreatedError)
+            broken = RunFailed(f"comparing rows broke with {shorten(f'{type(error).__name__}: {error}', 200)}")
+            self.calls.fatal = self.calls.fatal or (error if known else broken)  # type: ignore[assignment]
+        self.calls.wake()
+
+    def _arrive(
+        self,
+        turn: Turn,
+        request: Request,
+        pieces: list[Row | Reason],
+        rows: list[Row],
+        similarity: Mapping[str, float],
+    ) -> None:
+        self.strategy.arrived(turn, rows, similarity)
+        self.arrived[turn.position] = turn, request, pieces
+        self.arrived_rows += len(rows)
+        self.arrived_turns += turn.rows > 0
+
+    def _merge_next(self) -> bool:
+        """Commit the next turn if it is there: new rows enter the pool, the strategy learns of them, the checks have
+        their say, and what is left waits to be emitted."""
+        while self.strategy.void(self.position):
+            self.position += 1
+        arrival = self.arrived.pop(self.position, None)
+        if arrival is None:
+            return False
+        turn, request, pieces = arrival
+        self.arrived_turns -= turn.rows > 0
+        accepted: list[Row] = []
+        passed: list[tuple[int, Row]] = []
+        verdicts: list[Verdict] = []
+        for index, piece in enumerate(pieces):
+            verdict = piece if isinstance(piece, Reason) else self._judge(piece, turn.position)
+            if isinstance(piece, Row):
+                self.arrived_rows -= 1
+                if verdict is None or verdict.code != "duplicate":
+                    accepted.append(piece)
+                if verdict is None:
+                    passed.append((index, piece))
+            if verdict is not None:
+                self.tally.reasons[verdict.code] += 1
+            row_id = piece.id if isinstance(piece, Row) else ""
+            verdicts.append((verdict.code, row_id, verdict.detail) if verdict else (UNJUDGED, row_id, ""))
+        self.strategy.committed(turn, accepted)
+        self.position += 1
+        self.emission.take(Merged(turn, request, verdicts), passed)
+        return True
+
+    def _judge(self, row: Row, position: int) -> Reason | None:
+        seen = self.pool.first_seen(row)
+        if seen is not None:
+            return Reason("duplicate", "of the formatting example" if seen < 0 else f"of a row of turn {seen}")
+        self.pool.add(row, position)
+        failed = next((reason for check in self.checks if (reason := check(row)) is not None), None)
+        return self.near.check(row) if failed is None and self.near is not None else failed
+
+    def _check_patience(self) -> None:
+        if self.emission.barren < self.patience * self.emission.labels:
+            return
+        reasons = self.tally.reasons + Counter({SURPLUS: self.emission.held})
+        code, count = (reasons.most_common(1) or [("nothing", 0)])[0]
+        request = self.emission.barren_request
+        reply = self.journal.reply(request) if request else None
+        text = self.emission.last_judged if code in ("verify", "self_correct") else reply.text if reply else ""
+        sample = f"; a reply: {shorten(text, 120)!r}" if text.strip() else ""
+        sample += f"; {self.emission.short!r} is the label that is short" if self.emission.held else ""
+        self._stop_short(
+            f"no new row in {self.emission.barren} turns in a row, most often {code!r} "
+            f"({count} of {reasons.total()} rejected pieces){sample}. --patience allows more turns"
+        )
+
+    def _end_or_retry(self) -> None:
+        """Nothing is on its way and nothing can be planned: end, or ask once more what failed."""
+        if self.calls.fatal is not None:
+            raise self.calls.fatal
+        if self.stop.is_set():
+            self._stop_short("interrupted")
+        if self.budget.stopped_by:
+            self._stop_short(self.budget.stopped_by)
+        capped = self.calls.ask_again()
+        if capped:
+            self._stop_short(capped)
+
+    def _stop_short(self, why: str) -> None:
+        raise StoppedShort(
+            f"stopped at {self.tally.kept} of {self.num_rows} rows: {why}", self.tally.kept, self.num_rows
+        )
+
+    async def close(self) -> None:
+        """Take in what is paid for and still on its way; write down what became of the rest."""
+        for comparing in self.comparing:
+            comparing.cancel()
+        await self.calls.drain()
+        self.emission.close()
+        self.journal.flush()

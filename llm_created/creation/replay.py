@@ -1,0 +1,97 @@
+"""A run's replies as JSON lines, and its rows made again from them without a request."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing, closing
+
+from ..checks.chosen import emission, named, reading
+from ..clients.base import Reply, Request
+from ..embeddings import Similarity
+from ..errors import RunFailed, StoppedShort
+from ..prompts.examples import Message
+from ..runs.identity import Identity
+from ..runs.journal import Journal
+from ..runs.settings import Settings
+from ..tasks.task import Row
+from .loop import create
+
+_REPLY = (
+    "lane", "request", "occurrence", "text", "reason", "model", "fingerprint", "finish_reason", "prompt_tokens",
+    "completion_tokens", "estimated",
+)  # fmt: skip
+_ANSWERED = f"SELECT {', '.join(_REPLY)} FROM replies WHERE answered IS NOT NULL ORDER BY lane, request, occurrence"
+_COMPARED = "SELECT example, row, value FROM similarities ORDER BY example, row"
+
+
+def export(journal: Journal) -> bytes:
+    """Every reply of a run, and the similarities that its choices rest on, as JSON lines."""
+    lines: list[str] = []
+    try:
+        with closing(sqlite3.connect(f"{journal.path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            for query in (_ANSWERED, _COMPARED):
+                found = database.execute(query)
+                names = [column[0] for column in found.description]
+                lines += (json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) for row in found)
+    except sqlite3.Error as error:
+        raise RunFailed(f"cannot read the journal {journal.path}: {error}") from None
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+class _Nobody:
+    """Answers nothing: all that is asked was asked before."""
+
+    async def complete(self, request: Request) -> Reply:
+        raise RunFailed("nobody is there to be asked")
+
+
+class _NoModel(Similarity):
+    """Loads no embedding model: what is not in the journal is not known."""
+
+    def require(self) -> None:
+        """Nothing is needed."""
+
+    async def compare(self, example: Row, rows: Sequence[Row]) -> Mapping[str, float]:  # type: ignore[override]
+        raise StoppedShort(f"the similarities of the rows that the example {example.id} led to")
+
+
+async def again(identity: Identity, settings: Settings, journal: Journal, num_rows: int) -> tuple[list[Row], str]:
+    """The first rows of a run that its journal gives without a request and without an embedding model of its own.
+
+    Returns:
+        `tuple[list[Row], str]`: `num_rows` rows at most, and what the journal lacks where they are fewer.
+    """
+    checks = emission(settings, identity)
+
+    def nothing_is_bought(calls: int, messages: Sequence[Message]) -> None:
+        votes = messages[0]["content"] in {judge.instruction for judge in checks["judges"]}
+        raise StoppedShort("the votes on some rows" if votes else "the replies to some requests")
+
+    rows: list[Row] = []
+    journal.forget_turns(reading(settings, identity))
+    journal.set("target", num_rows)
+    if journal.get("task") is None:
+        journal.set("task", identity.task.to_json())
+    journal.set("emission", named(settings, identity))
+    # However many turns in a row gave nothing: they are there already.
+    made = create(
+        identity,
+        _Nobody(),
+        journal,
+        num_rows,
+        patience=2**31,
+        **checks,
+        before_buying=nothing_is_bought,
+        similarity=_NoModel(""),
+    )
+    lacking = ""
+    try:
+        async with aclosing(made):
+            async for row in made:
+                rows.append(row)
+    except StoppedShort as stopped:
+        lacking = str(stopped)
+    journal.flush()
+    return rows, lacking

@@ -1,0 +1,109 @@
+"""One run from its settings to its rows: the sentence that the command line and the builder share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
+
+from ..checks.chosen import emission, leakage, named, reading
+from ..errors import UsageError
+from ..prompts.examples import Message
+from ..runs.folders import same_but_instruction
+from ..runs.identity import Identity
+from ..runs.journal import Journal
+from ..runs.settings import Settings
+from ..tasks.task import Row
+from . import connect
+from .loop import create
+from .progress import Tally
+
+# Told before anything is bought: the expected number of calls, whether the run has replies already, and what one
+# thousand tokens cost if that is known. It may raise to keep them from being made.
+BeforeBuying = Callable[["Plan"], None]
+
+
+class Plan:
+    """What a run is about to buy.
+
+    Attributes:
+        identity (`Identity`): the run.
+        calls (`int`): calls that are expected.
+        replayed (`int`): replies that were read from the journal before.
+        dollars (`float`, *optional*): what those calls may cost, by the size of the prompts and replies so far.
+        changed_from (`str`): digest of a run that differs in its instruction alone, or `""`.
+    """
+
+    def __init__(
+        self, identity: Identity, calls: int, replayed: int, dollars: float | None, changed_from: str
+    ) -> None:
+        self.identity, self.calls, self.replayed = identity, calls, replayed
+        self.dollars, self.changed_from = dollars, changed_from
+
+
+async def rows(
+    identity: Identity,
+    settings: Settings,
+    journal: Journal,
+    *,
+    tally: Tally | None = None,
+    before_buying: BeforeBuying | None = None,
+    stop: asyncio.Event | None = None,
+) -> AsyncGenerator[Row, None]:
+    """The rows that the settings ask for, in order; see `create` for what is raised."""
+    tally = tally if tally is not None else Tally()
+    checks = emission(settings, identity)
+    journal.forget_turns(reading(settings, identity))
+    journal.set("target", settings.num_rows)
+    journal.set("task", identity.task.to_json())
+    # What a card says of a run beside its identity.
+    journal.set("provider", connect.provider(settings))
+    journal.set("emission", named(settings, identity))
+    if identity.seed_from is not None:
+        journal.set("seed_from", identity.seed_from)
+    async with AsyncExitStack() as stack:
+        budget = connect.budget(settings, journal)
+        tally.budget = budget
+        client = await connect.client(settings, identity, journal, stack)
+
+        def plan(calls: int, messages: Sequence[Message]) -> None:
+            changed = "" if journal.num_replies() else same_but_instruction(identity)
+            one = budget.expect(messages, identity.rows_per_turn)
+            dollars = calls * budget.price.of(one.prompt_tokens, one.completion_tokens) if budget.price else None
+            bought = Plan(identity, calls, tally.replayed, dollars, changed)
+            if before_buying is not None:
+                before_buying(bought)
+            confirm(bought, settings.yes)
+
+        creation = create(
+            identity,
+            client,
+            journal,
+            settings.num_rows,
+            concurrency=settings.concurrency,
+            patience=settings.patience,
+            **checks,
+            budget=budget,
+            tally=tally,
+            before_buying=plan,
+            stop=stop,
+        )
+        reported = leakage(settings, identity.task) if settings.leaks == "report" else []
+        leaks: list[tuple[str, str]] = []
+        stack.callback(lambda: journal.set("leaks", leaks))
+        async for row in await stack.enter_async_context(aclosing(creation)):
+            leaks += ((row.id, found.detail) for check in reported if (found := check(row)) is not None)
+            yield row
+
+
+def confirm(plan: Plan, yes: bool) -> None:
+    """Refuse to buy a run anew because a text was edited, unless that was said to be meant.
+
+    Raises:
+        UsageError: the only thing that differs from an earlier run is the instruction.
+    """
+    if plan.changed_from and not yes:
+        raise UsageError(
+            f"the instruction differs from that of the run {plan.changed_from[:8]}, all else is the same: this is "
+            f"another run, and about {plan.calls} calls would be bought anew. Add --yes (or yes=True) if that is meant"
+        )

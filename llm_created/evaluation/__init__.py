@@ -1,0 +1,1 @@
+"""How good the rows are: scores of models trained on them."""

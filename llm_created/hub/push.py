@@ -1,0 +1,140 @@
+"""A run on the Hub: its rows as Parquet, its card, and perhaps its replies, all in one commit."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..errors import UsageError
+from ..reports import card
+from ..runs.folders import RUN_FILE
+from ..runs.journal import Journal
+from ..runs.kept import kept_rows
+from ..tasks.task import Row, Task
+from ..utils.version import __version__
+from .merge import TASK_FILE, Merged, table
+from .options import Pushed
+from .repository import Files, Head, Say, commit, told
+from .secrets import no_keys
+
+REPLIES_FILE = "journal.jsonl"
+# Licences under which a row of somebody else's data may be shown, as the Hub spells them.
+_MAY_BE_SHOWN = {
+    "afl-3.0", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0",
+    "cc-by-sa-4.0", "cc0-1.0", "cdla-permissive-2.0", "mit", "odc-by", "pddl", "unlicense",
+}  # fmt: skip
+
+
+def to_hub(journal: Journal, how: Pushed, say: Say = lambda text: None) -> str:
+    """Push a run.
+
+    Args:
+        journal (`Journal`): its journal, open.
+        how (`Pushed`): where and how.
+        say (`Callable[[str], None]`, *optional*): told what is going on.
+
+    Returns:
+        `str`: the commit's address.
+
+    Raises:
+        UsageError: something in the call cannot be: see `repository.commit`; or the repository holds something else.
+        RunFailed: the Hub refuses or cannot be reached.
+    """
+    identity, task = journal.get("identity"), Task.from_json(journal.get("task"))
+    how.check(identity["model"])
+    rows = list(kept_rows(journal, task))
+    if not rows:
+        raise UsageError(f"the run {journal.folder.name[:8]} has no rows to push")
+    how = replace(how, options=replace(how.options, shows_seed=_may_show(journal.get("seed_from"))))
+    say(f"{len(rows)} rows of the run {journal.folder.name[:8]}")
+    ours = _files(journal, task, rows, how)
+    facts = card.facts(journal, task, rows, how.options) | {"with_journal": how.with_journal}
+    parts = splits(rows, how.validation)
+    merged = Merged(task, identity["strategy"], journal.folder.name, parts, how, facts, ours)
+    title = f"{identity['strategy']}: {len(rows)} rows of the run {journal.folder.name[:8]}"
+
+    def over(head: Head) -> Files:
+        return {**merged.over(head), TASK_FILE: _with_others(ours[TASK_FILE], head.text(TASK_FILE), task)}
+
+    return commit(how.repo, "dataset", over, message=title, private=how.private, say=say)
+
+
+def _with_others(ours: bytes, theirs: str, task: Task) -> bytes:
+    """A task file that keeps what other configurations say of the same task: an example, or the task in words."""
+    try:
+        old = json.loads(theirs or "{}")
+    except (ValueError, RecursionError):
+        old = {}
+    new, about = json.loads(ours), task.to_json()
+    if not isinstance(old, dict) or any(old.get(name) != about[name] for name in about if name != "name"):
+        return ours
+    kept = {name: old[name] for name in ("example", "guide") if old.get(name) and not new.get(name)}
+    return _json(new | kept) if kept else ours
+
+
+def splits(rows: list[Row], validation: float) -> dict[str, list[Row]]:
+    """Rows by split. Where a row goes follows from its content, so a run that grows moves none."""
+    parts: dict[str, list[Row]] = {"train": [], "validation": []}
+    for row in rows:
+        parts["validation" if int(row.id, 16) / 16 ** len(row.id) < validation else "train"].append(row)
+    return {name: part for name, part in parts.items() if part}
+
+
+def _may_show(seed_from: Mapping[str, Any] | None) -> bool:
+    """Whether the licence of the data that a human formatting example is from lets it be shown."""
+    if not seed_from or not seed_from["dataset"]:
+        return not seed_from
+    from huggingface_hub import HfApi
+
+    with told(seed_from["dataset"]):
+        found = HfApi().dataset_info(seed_from["dataset"]).card_data
+    named = (found.get("license") if found else None) or []
+    return bool(named) and set([named] if isinstance(named, str) else named) <= _MAY_BE_SHOWN
+
+
+def _files(journal: Journal, task: Task, rows: list[Row], how: Pushed) -> dict[str, bytes]:
+    """What a configuration's own folder holds, and the task."""
+    identity, shown = dict(journal.get("identity")), how.options.shows_seed
+    config = identity["strategy"]
+    # A formatting example that may not be shown is cited, and one of the rows stands where one has to stand.
+    example = identity["example"] if shown or not identity["example"] else task.example(rows[0])
+    identity["example"] = identity["example"] if shown else None
+    run = {
+        "run": journal.folder.name,
+        "rows": len(rows),
+        "validation": how.validation,
+        "library": f"llm-created {__version__}",
+        "emission": journal.get("emission"),
+        "seed_from": journal.get("seed_from"),
+        "task": task.to_json(),
+        "identity": identity,
+    }
+    files = {
+        f"{config}/{name}-00000-of-00001.parquet": _parquet(task, part)
+        for name, part in splits(rows, how.validation).items()
+    }
+    files[f"{config}/{RUN_FILE}"] = _json(run)
+    guide = identity.get("guide")
+    told = {"guide": guide | {"attributes": identity.get("attributes") or {}}} if guide else {}
+    files[TASK_FILE] = _json(task.to_json() | {"example": example} | told)
+    if how.with_journal:
+        from ..creation.replay import export
+
+        files[f"{config}/{REPLIES_FILE}"] = export(journal)
+    no_keys({"the rows": "\n".join(map(task.line, rows)).encode()} | files, strict=REPLIES_FILE)
+    return files
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _parquet(task: Task, rows: list[Row]) -> bytes:
+    import pyarrow.parquet as pq
+
+    file = io.BytesIO()
+    pq.write_table(table(task, rows), file)
+    return file.getvalue()

@@ -1,0 +1,1 @@
+"""Labels for rows that have none."""

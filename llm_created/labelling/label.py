@@ -1,0 +1,212 @@
+"""`llm-created label`: rows without labels get them from the model, by votes that do not see a given answer.
+
+This is the labeler of section 2 of "Making Large Language Models Better Data Creators" (EMNLP 2023,
+https://openreview.net/forum?id=2Rdfdri2oT): zero-shot, with demonstrations, or with an explanation before the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..checks.judge import Judge
+from ..cli import live
+from ..cli.live import watch
+from ..clients.base import Reply
+from ..creation import connect, define
+from ..creation import questions as asking
+from ..creation.progress import Tally
+from ..errors import StoppedShort, UsageError
+from ..runs.identity import Identity
+from ..runs.journal import Journal
+from ..runs.settings import Settings
+from ..tasks.builtin import Source
+from ..tasks.task import Row
+from ..utils import console
+from .records import Shots, blind
+from .votes import Labelled, of_replies
+
+KIND = "labels"
+
+
+@dataclass(frozen=True)
+class Labelling(Identity):
+    """What decides the labels of rows; how many rows and votes there are does not.
+
+    Args:
+        name (`str`): what the rows are called. Another name has a journal and caps of its own; a file that is moved,
+            corrected or grown keeps what it has.
+        shots (`Sequence[tuple[Mapping[str, Any], str | None]]`): the demonstrations, each with its explanation.
+    """
+
+    name: str = ""
+    shots: Sequence[tuple[Mapping[str, Any], str | None]] = ()
+
+    @cached_property
+    def as_json(self) -> dict[str, Any]:
+        """The identity as plain JSON."""
+        return super().as_json | {"rows": self.name, "shots": [list(shot) for shot in self.shots]}
+
+
+def labelling(
+    source: Source,
+    settings: Settings,
+    *,
+    name: str = "rows",
+    votes: int = 1,
+    shots: Shots | None = None,
+    chain_of_thought: bool = False,
+) -> tuple[Labelling, Judge]:
+    """Who labels, and how.
+
+    Args:
+        source (`Source`): the task; what its guide says, or `settings.description`, stands before the instruction.
+        settings (`Settings`): the model, and how it is asked.
+        name (`str`, defaults to `"rows"`): what the rows are called.
+        votes (`int`, defaults to 1): calls for one row.
+        shots (`Shots`, *optional*): demonstrations.
+        chain_of_thought (`bool`, defaults to `False`): ask for an explanation before the answer.
+
+    Raises:
+        UsageError: there is no model, or something that it needs is missing or out of range.
+    """
+    settings.check()
+    if not settings.model:
+        raise UsageError("which model should label? Give --model NAME (--base-url URL for a server of your own)")
+    if not 1 <= votes <= 100:
+        raise UsageError(f"--votes takes the number of calls for each row, from 1 to 100, not {votes}")
+    task, shots = source.task, shots or Shots()
+    guide = define.guide_of(settings, source, "label") if source.guide or settings.description is not None else None
+    kind, about = "think" if chain_of_thought else "verify", guide.description.strip() if guide else ""
+    judge = Judge(task, kind, votes, "keep", about, shots.rows, shots.explained)
+    made = Labelling(
+        task=task,
+        example=None,
+        model=settings.model,
+        instruction=judge.instruction,
+        strategy="simprompt",
+        temperature=float(settings.get("temperature")),
+        top_p=float(settings.get("top_p")),
+        seed=settings.seed,
+        name=name,
+        shots=[(task.example(row), shots.explained.get(row.id)) for row in shots.rows],
+    )
+    connect.ready(settings, made)
+    return made, judge
+
+
+async def labels(
+    made: Labelling,
+    judge: Judge,
+    rows: Sequence[Row],
+    settings: Settings,
+    journal: Journal,
+    tally: Tally | None = None,
+    before_buying: Callable[[int], None] = lambda calls: None,
+    stop: asyncio.Event | None = None,
+) -> AsyncIterator[tuple[int, Labelled]]:
+    """Each row's number with its label, once all votes on it are in. The answers of the rows are never shown.
+
+    Rows that are the same are asked about once.
+
+    Args:
+        made, judge: see `labelling`.
+        rows (`Sequence[Row]`): what is labelled.
+        settings (`Settings`): server, concurrency and caps.
+        journal (`Journal`): `asking.journal(KIND, made)`, open for writing.
+        tally (`Tally`, *optional*): filled while it goes on.
+        before_buying (`Callable[[int], None]`, *optional*): told once how many calls are left to buy.
+        stop (`asyncio.Event`, *optional*): when set, nothing more is asked; what is in flight is still taken in.
+
+    Raises:
+        StoppedShort: a cap was reached, or `stop` was set; what came is journaled.
+        RunFailed: a question got no reply, or none can.
+    """
+    tally = tally if tally is not None else Tally()
+    places: dict[str, list[int]] = {}
+    for number, row in enumerate(rows):
+        places.setdefault(blind(row).id, []).append(number)
+    distinct = {name: blind(rows[numbers[0]]) for name, numbers in places.items()}
+    wanted = [(name, vote) for name in distinct for vote in range(judge.votes)]
+    came: dict[str, dict[int, Reply]] = {name: {} for name in distinct}
+    tally.target, tally.expected_calls = len(rows), len(wanted)
+
+    def ask(name: str, vote: int) -> asking.Question:
+        messages, schema = judge.ask(distinct[name], vote)
+        return asking.Question(messages, schema, judge.key(name, messages), vote)
+
+    def begin() -> None:
+        tally.started = time.monotonic()
+        before_buying(len(wanted) - tally.replayed)
+
+    questions = (ask(name, vote) for name, vote in wanted)
+    replies = asking.ask_all(made, settings, journal, questions, tally, begin, stop)
+    async with aclosing(replies):  # type: ignore[type-var]
+        async for number, reply in replies:
+            name, vote = wanted[number]
+            came[name][vote] = reply
+            tally.expected_calls -= 1
+            if len(came[name]) == judge.votes:
+                in_order = [reply for _, reply in sorted(came.pop(name).items())]
+                for place in places[name]:
+                    tally.kept += 1
+                    yield place, of_replies(blind(rows[place]), in_order)
+
+
+def label_rows(
+    source: Source, rows: Sequence[Row], settings: Settings, *, watched: bool = False, **how: Any
+) -> tuple[list[Labelled | None], StoppedShort | None]:
+    """Label rows, journaled: the same call again buys nothing.
+
+    Args:
+        source (`Source`): the task.
+        rows (`Sequence[Row]`): what is labelled; their answers are not shown.
+        settings (`Settings`): the model, the server, the caps.
+        watched (`bool`, defaults to `False`): show how it goes on, and take in what is paid for at Ctrl-C.
+        **how: see `labelling`.
+
+    Returns:
+        The label of each row, `None` where not all votes came, and why it stopped short, if it did.
+    """
+    made, judge = labelling(source, settings, **how)
+    with asking.journal(KIND, made) as journal:
+        return label_into(made, judge, rows, settings, journal, watched)
+
+
+def label_into(
+    made: Labelling, judge: Judge, rows: Sequence[Row], settings: Settings, journal: Journal, watched: bool
+) -> tuple[list[Labelled | None], StoppedShort | None]:
+    found: list[Labelled | None] = [None] * len(rows)
+    tally = Tally()
+
+    def announce(calls: int) -> None:
+        said = f"{tally.replayed} replies read from the journal, " if tally.replayed else ""
+        if watched:
+            console.say(f"{said}{calls} calls to buy")
+
+    async def collect() -> None:
+        stop = asyncio.Event()
+        watcher = asyncio.create_task(watch(tally) if watched else asyncio.sleep(0))
+        if watched:
+            live.on_interrupt(stop, tally)
+        try:
+            asked = labels(made, judge, rows, settings, journal, tally, announce, stop)
+            async with aclosing(asked):  # type: ignore[type-var]
+                async for number, one in asked:
+                    found[number] = one
+        finally:
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher
+
+    journal.set("price", connect.price(settings))
+    try:
+        asyncio.run(collect())
+    except StoppedShort as short:
+        return found, short
+    return found, None

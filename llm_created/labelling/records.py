@@ -1,0 +1,216 @@
+"""Records that want a label, as a file has them, and the demonstrations that a model is shown before each."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..creation import define
+from ..data import human_rows, sources
+from ..data.writer import FORMATS
+from ..errors import UsageError
+from ..runs.settings import Settings
+from ..tasks import human
+from ..tasks.builtin import Source
+from ..tasks.task import Reason, Row, Task, match
+from ..utils.draws import evenly
+from ..utils.text import clean, digest, fold, scalar, shorten
+
+_SUFFIXES = (".jsonl", ".json", ".csv", *(Path(name).suffix for name in FORMATS.values()))
+
+
+class Case(NamedTuple):
+    """One record of a file.
+
+    Attributes:
+        number (`int`): its line, or its number where a record is not a line.
+        record (`Any`): as it was; the text of the line where that is not JSON.
+        row (`Row`, *optional*): what is asked about. Its id does not depend on an answer, and its answer says nothing.
+        reason (`Reason`, *optional*): why it cannot be asked about.
+        given (`int`, *optional*): the answer that it came with, as an index into the row's options.
+        stray (`str`): an answer that it came with and that is none of them.
+    """
+
+    number: int
+    record: Any
+    row: Row | None = None
+    reason: Reason | None = None
+    given: int | None = None
+    stray: str = ""
+
+
+class Shots(NamedTuple):
+    """Demonstrations, and the explanations of their answers by the id of the row, where there are any."""
+
+    rows: tuple[Row, ...] = ()
+    explained: Mapping[str, str] = {}
+
+
+def blind(row: Row) -> Row:
+    """The row with an id that does not depend on its answer, so that it is asked about alike with and without one."""
+    return row._replace(id=digest([row.inputs, sorted(row.options)]))
+
+
+def question(row: Row) -> tuple[str, ...]:
+    """What two rows about the same thing have in common, whatever their options."""
+    return tuple(fold(text) for text in row.inputs)
+
+
+def read(task: Task, path: Path) -> list[Case]:
+    """The records of a file in their order; one that cannot be used has a reason.
+
+    Args:
+        task (`Task`): names the fields, which are matched without regard to case; the names that files of human data
+            have (`question`, `context`, `options`, `label`) are known too, and for a built-in task those of its
+            dataset on the Hub.
+        path (`Path`): JSON lines, a JSON array, CSV (options as a JSON list in their cell), Parquet or Arrow.
+
+    Raises:
+        UsageError: there is no such file, it cannot be read at all, or none of its records can.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no file {str(path)!r}")
+    if path.suffix not in _SUFFIXES:
+        raise UsageError(f"{str(path)!r}: records are read from {', '.join(dict.fromkeys(_SUFFIXES))} files")
+    columns = human_rows.columns_of(task)
+    cases = [
+        Case(number, value, reason=reason) if reason else _case(task, columns, number, value, path.suffix == ".jsonl")
+        for number, value, reason in _values(path)
+    ]
+    if not cases:
+        raise UsageError(f"{str(path)!r} has no records")
+    first = next((case for case in cases if case.reason), cases[0])
+    if all(case.reason for case in cases) and first.reason:
+        wanted = f"the fields {', '.join(task.inputs)}" + (f" and {task.options}" if task.variable else "")
+        why = f"{first.reason.code} ({shorten(first.reason.detail, 60)}) in record {first.number}"
+        raise UsageError(f"{str(path)!r}: none of {len(cases)} records can be read, {why}; expected {wanted}")
+    return cases
+
+
+def _values(path: Path) -> Iterator[tuple[int, Any, Reason | None]]:
+    if path.suffix != ".jsonl":
+        yield from ((number, record, None) for number, record in enumerate(sources.records_of(path), 1))
+        return
+    try:
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        raise UsageError(f"{str(path)!r} cannot be read: {error.strerror or error}") from None
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line.decode("utf-8")), None
+        except (ValueError, RecursionError) as error:
+            yield number, line.decode("utf-8", "replace").rstrip("\r"), Reason("not_json", shorten(str(error), 120))
+
+
+def _case(task: Task, columns: human.Columns | None, number: int, record: Any, is_line: bool) -> Case:
+    """One record. Where it is no line of JSON, its answer may be an index, as the files of this library have it."""
+    if not isinstance(record, Mapping):
+        return Case(number, record, reason=Reason("not_an_object", f"{type(record).__name__} instead of an object"))
+    named = human_rows.own_names(task, record)
+    row = _row(task, named)
+    if isinstance(row, Reason) and columns is not None:
+        try:
+            example = columns(record)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            example = None
+        again = _row(task, example) if example else row
+        row, named = (again, dict(example or {})) if isinstance(again, Row) else (row, named)
+    if isinstance(row, Reason):
+        return Case(number, record, reason=row)
+    answer = (named if is_line else sources.with_text(task, named)).get(task.answer)
+    if answer is None or answer == "":
+        return Case(number, record, row)
+    given = match(answer, row.options)
+    if isinstance(given, int):
+        return Case(number, record, row, given=given)
+    return Case(number, record, row, stray=shorten(str(answer), 40) or "blank")
+
+
+def _row(task: Task, named: Mapping[str, Any]) -> Row | Reason:
+    """The fields as a row, its options in the order in which they are given; one that stands twice is shown once."""
+    listed = _list_in(named.get(task.options))
+    texts = [text for text in map(scalar, task.labels or listed or ()) if text]
+    # Any of its options does as the answer that a row must have: nothing of it is shown.
+    row = human_rows.read_record(task, {**named, task.options: listed, task.answer: texts[0] if texts else "-"})
+    if isinstance(row, Reason):
+        return row
+    distinct: dict[str, str] = {}
+    for text in texts:
+        distinct.setdefault(fold(text), text)
+    return blind(row._replace(options=tuple(distinct.values()), answer=0))
+
+
+def _list_in(value: Any) -> list[Any] | None:
+    """A list of options, or the JSON list in a cell; a text that is none says nothing."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return list(value) if isinstance(value, (list, tuple)) else None
+
+
+def shots_for(source: Source, settings: Settings, count: int, file: str | None, asked: Collection[Row]) -> Shots:
+    """Demonstrations from a file of labelled rows, else from the task's human training split; see `shots`."""
+    if not 0 <= count <= 100:
+        raise UsageError(f"--shots takes the number of demonstrations, from 0 to 100, not {count}")
+    if not count:
+        if file:
+            raise UsageError("--shots-from FILE goes with --shots K")
+        return Shots()
+    candidates: Iterable[Case | Row]
+    if file:
+        candidates = read(source.task, Path(file).expanduser())
+    else:
+        candidates = define.human_rows(settings, source).get("train", [])
+    return shots(source.task, candidates, count, settings.seed, asked)
+
+
+def shots(task: Task, candidates: Iterable[Case | Row], count: int, seed: int, asked: Collection[Row]) -> Shots:
+    """Demonstrations, drawn by a hash of the seed, and evenly over fixed labels.
+
+    Args:
+        task (`Task`): the task.
+        candidates (`Iterable[Case | Row]`): labelled rows; records without an answer are left out.
+        count (`int`): how many are wanted.
+        seed (`int`): another seed draws others.
+        asked (`Collection[Row]`): the rows that are to be labelled; none of them is drawn.
+
+    Raises:
+        UsageError: there are too few.
+    """
+    taken = {question(row) for row in asked}
+    pools: dict[int, list[Row]] = {}
+    explained: dict[str, str] = {}
+    for row, said in sorted(_labelled(candidates), key=lambda one: (digest([seed, one[0].id]), one)):
+        if question(row) not in taken and len({fold(option) for option in row.options}) == len(row.options):
+            taken.add(question(row))
+            pools.setdefault(row.answer if task.labels else 0, []).append(row)
+            if said:
+                explained[row.id] = said
+    drawn = []
+    for at in range(count):
+        label = evenly(seed, "shots", at, len(task.labels)) if task.labels else 0
+        if not pools.get(label):
+            kind = f" labelled {task.labels[label]!r}" if task.labels else ""
+            raise UsageError(
+                f"--shots {count}: too few rows{kind} to draw from that are not themselves to be labelled; "
+                "ask for fewer, or give others with --shots-from FILE"
+            )
+        drawn.append(pools[label].pop(0))
+    return Shots(tuple(drawn), {row.id: explained[row.id] for row in drawn if row.id in explained})
+
+
+def _labelled(candidates: Iterable[Case | Row]) -> Iterator[tuple[Row, str]]:
+    for one in candidates:
+        if isinstance(one, Row):
+            yield blind(one), ""
+        elif one.row is not None and one.given is not None:
+            by_name = {fold(key): value for key, value in one.record.items() if isinstance(key, str)}
+            said = by_name.get("explanation")
+            yield one.row._replace(answer=one.given), clean(said) if isinstance(said, str) else ""

@@ -1,0 +1,83 @@
+"""The doors into the Hugging Face stack: `load_dataset`, and a name that `datasets` knows."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..tasks import builtin as tasks
+from ..utils import user_code
+from .builder import Builder
+
+
+def builder_class(path: str) -> type[Builder]:
+    """The builder of a built-in task, or of a builder file."""
+    file = tasks.find(path).resolve()
+    own = file.parent == tasks.folder().resolve()
+    module_name = f"llm_created.builders.{file.stem}" if own else f"_llm_created_{file.stem}"
+    module = sys.modules.get(module_name) if own else None
+    found: type[Builder] = tasks.builder_class(module or user_code.import_file(file, module_name), file)
+    return found
+
+
+def load_dataset(
+    path: str | os.PathLike[str],
+    name: str | None = None,
+    *,
+    data_files: Any = None,
+    split: Any = None,
+    cache_dir: str | None = None,
+    download_mode: Any = None,
+    keep_in_memory: bool | None = None,
+    streaming: bool = False,
+    num_proc: int | None = None,
+    **settings: Any,
+) -> Any:
+    """`datasets.load_dataset` for datasets that are made when they are loaded.
+
+    Args:
+        path (`str`): a built-in task, a builder file, or a JSON file that holds one formatting example.
+        name (`str`, *optional*): the configuration: a strategy (`"tree"` by default) or `"human"`.
+        data_files (`str`, *optional*): with `path="llm_created"`, the JSON file of the formatting example.
+        split, cache_dir, download_mode, keep_in_memory, streaming, num_proc: as in `datasets.load_dataset`.
+        **settings: the fields of [`Settings`], such as `model`, `num_rows`, `base_url`; for an example's task also
+            `label_space`, `labels`, `answer_field`, `options_field`.
+
+    Returns:
+        `datasets.DatasetDict` or `datasets.Dataset`, or their iterable kinds if `streaming`.
+
+    Raises:
+        UsageError: the call is wrong.
+        StoppedShort: a cap or patience ended the run; nothing half is cached.
+        RunFailed: the run could not go on.
+    """
+    path = os.fspath(path)
+    builder: Builder
+    if path == "llm_created" or path.lower().endswith(".json"):
+        from .example import Created
+
+        if path != "llm_created" and data_files is not None:
+            raise UsageError(f"the formatting example is given twice, as {path!r} and as data_files={data_files!r}")
+        data_files = data_files if path == "llm_created" else path
+        builder = Created(cache_dir, config_name=name, data_files=data_files, **settings)
+    else:
+        settings |= {"data_files": data_files, "dataset_name": Path(path).stem}
+        builder = builder_class(path)(cache_dir, config_name=name, **settings)
+    if streaming:
+        return builder.as_streaming_dataset(split=split)
+    builder.download_and_prepare(download_mode=download_mode, num_proc=num_proc)
+    return builder.as_dataset(split=split, in_memory=bool(keep_in_memory))
+
+
+def register() -> None:
+    """Make `datasets.load_dataset("llm_created", data_files="my.json", strategy="tree", ...)` work in this process.
+
+    Always give `data_files`: without it, `datasets` looks through the working directory before it asks this library,
+    which may take long; what it finds there is not one formatting example, and the call ends with an error.
+    """
+    from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
+
+    _PACKAGED_DATASETS_MODULES["llm_created"] = ("llm_created.loading.example", "by-content")

@@ -1,0 +1,1 @@
+"""What a run is, and what is kept of it."""

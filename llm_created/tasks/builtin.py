@@ -1,0 +1,166 @@
+"""Where a task comes from: a built-in name, a builder file, or one formatting example."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..errors import UsageError
+from ..utils.files import read_json
+from ..utils.text import nearest
+from ..utils.user_code import import_file
+from .guide import Guide
+from .task import Task
+
+if TYPE_CHECKING:
+    from .human import Human
+
+
+@dataclass(frozen=True)
+class Source:
+    """A task with what belongs to it.
+
+    Attributes:
+        task (`Task`): the task.
+        example (`Mapping[str, Any]`, *optional*): its formatting example; without one, only the methods that show none
+            can write rows.
+        human (`Human`, *optional*): where human-labelled data lives.
+        family (`str`): the tasks that out-of-distribution scores are taken on, or `""`.
+        file (`Path`, *optional*): the builder file or the example's file.
+        guide (`Guide`, *optional*): the task in words, for the methods that show no example.
+    """
+
+    task: Task
+    example: Mapping[str, Any] | None
+    human: Human | None = None
+    family: str = ""
+    file: Path | None = None
+    guide: Guide | None = None
+
+
+class TaskFile:
+    """What `Builder` is while a builder file is only read for its task: the same attributes, and no `datasets`."""
+
+    task: ClassVar[Task]
+    example: ClassVar[Mapping[str, Any]]
+    human: ClassVar[Human | None] = None
+    family: ClassVar[str] = ""
+    guide: ClassVar[Guide | None] = None
+
+
+# True while a builder file is only read for its task.
+reading = False
+
+
+def folder() -> Path:
+    """The folder of the built-in builder files."""
+    spec = importlib.util.find_spec("llm_created.builders")
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(places[0]) if places else Path(__file__).parent.parent.parent / "builders"
+
+
+def names() -> list[str]:
+    """The built-in tasks."""
+    return sorted(path.stem for path in folder().glob("*.py") if not path.stem.startswith("_"))
+
+
+def load(name_or_path: str) -> Source:
+    """The task that a built-in name or the path of a builder file stands for.
+
+    Raises:
+        UsageError: there is no such task or file, or the file defines no builder.
+    """
+    path = find(name_or_path)
+    global reading
+    before, reading = reading, True
+    try:
+        module = import_file(path, "_llm_created_task_file")
+    finally:
+        reading = before
+    found = builder_class(module, path)
+    return Source(found.task, found.example, found.human, found.family, path, found.guide)
+
+
+def find(name_or_path: str) -> Path:
+    """The builder file of a task."""
+    if name_or_path.endswith(".py"):
+        path = Path(name_or_path).expanduser()
+        if not path.is_file():
+            raise UsageError(f"there is no builder file {name_or_path!r}")
+        return path
+    if name_or_path not in names():
+        raise UsageError(
+            f"unknown task {name_or_path!r}{nearest(name_or_path, names())}; a task of your own: --example my.json"
+        )
+    return folder() / f"{name_or_path}.py"
+
+
+def builder_class(module: ModuleType, path: Path) -> Any:
+    """The one class in a builder file that has a task and an example."""
+    found: list[Any] = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and value.__module__ == module.__name__ and "task" in vars(value)
+    ]
+    if len(found) != 1 or not isinstance(found[0].task, Task) or not hasattr(found[0], "example"):
+        raise UsageError(f"{path} must define one class `X(llm_created.Builder)` with `task` and `example`")
+    return found[0]
+
+
+def from_example(
+    path: str,
+    *,
+    name: str | None = None,
+    label_space: str | None = None,
+    labels: Sequence[str] | None = None,
+    answer_field: str | None = None,
+    options_field: str | None = None,
+) -> Source:
+    """The task of one formatting example in a JSON file; a `task.json` of this library gives the task as it stands."""
+    example = read_json(path)
+    if _is_task(example):
+        if label_space or labels or answer_field or options_field:
+            raise UsageError(
+                f"{path!r} is a task.json, which says what its fields and labels are: leave out --label-space, "
+                "--labels, --answer-field and --options-field"
+            )
+        shown, guide = example.get("example"), example.get("guide")
+        if shown is not None and not isinstance(shown, dict):
+            raise UsageError(f"{path!r}: 'example' must be an object or null, not {str(shown)[:60]!r}")
+        told = None if guide is None else Guide.from_json(guide)
+        return Source(Task.from_json(example), shown, file=Path(path), guide=told)
+    task = Task.from_example(
+        example,
+        name=name or Path(path).stem,
+        label_space=label_space,
+        labels=labels,
+        answer_field=answer_field,
+        options_field=options_field,
+    )
+    return Source(task, example, file=Path(path))
+
+
+def _is_task(value: Any) -> bool:
+    """Whether this is a `task.json`, with an example or without, and no example whose keys happen to be those."""
+    if not isinstance(value, dict) or "inputs" not in value:
+        return False
+    return isinstance(value.get("example"), dict) or (isinstance(value["inputs"], list) and "labels" in value)
+
+
+def from_fields(
+    fields: str, labels: str | None, num_options: int | None, answer_field: str | None, options_field: str | None
+) -> Source:
+    """The task of a schema given in words: `text` and `positive,negative`."""
+    inputs = tuple(field.strip() for field in fields.split(","))
+    known = tuple(label.strip() for label in labels.split(",")) if labels else None
+    if (known is None) == (num_options is None):
+        raise UsageError(
+            "with --fields give --labels A,B,C (the same for all rows) or --num-options N (a row has its own)"
+        )
+    task = Task("my-task", inputs, answer_field or "answer", options_field or "options", known, num_options)
+    return Source(task, None)

@@ -1,0 +1,176 @@
+"""A task from one formatting example: what a person means by a JSON object, or which flag would say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import UsageError
+from ..utils.text import clean, fold, scalar, shorten, slug
+from .task import Row, Task
+
+_ANSWER_NAMES = ("answer", "label", "target", "output", "class", "category", "correct", "gold", "sentiment", "topic")
+_CONTEXT_NAMES = ("context", "passage", "paragraph", "document", "evidence")
+_OBVIOUS = ({"yes", "no"}, {"true", "false"})
+
+
+def infer(
+    example: Mapping[str, Any],
+    name: str = "my-task",
+    label_space: str | None = None,
+    labels: Sequence[str] | None = None,
+    answer_field: str | None = None,
+    options_field: str | None = None,
+) -> Task:
+    """See `Task.from_example`."""
+    present = _present(example)
+    keys = ", ".join(map(repr, present))
+    if label_space not in (None, "fixed", "variable"):
+        raise UsageError(f"--label-space is 'fixed' or 'variable', not {label_space!r}")
+    if labels and label_space == "variable":
+        raise UsageError("--labels gives a fixed label space: leave out --label-space variable, or --labels")
+    options_key = _options_key(present, options_field, keys)
+    listed = [] if options_key is None else _listed(options_key, present[options_key])
+    if options_key is None and not labels:
+        raise UsageError(
+            f"the example has no list of options (keys seen: {keys}): give its labels with --labels a,b,c, "
+            "or name the list with --options-field KEY"
+        )
+    answer_key = _answer_key(present, options_key, listed or list(labels or ()), answer_field, keys)
+    if options_key is not None:
+        labels = _label_space(options_key, listed, label_space, labels)
+    inputs = _inputs([key for key in present if key not in (answer_key, options_key)], keys)
+    task = Task(
+        name=slug(name),
+        inputs=inputs,
+        answer=answer_key,
+        options=options_key or _free_name(present),
+        labels=None if labels is None else tuple(scalar(label) or "" for label in labels),
+        num_options=len(listed) if labels is None else None,
+    )
+    seed(task, example)
+    return task
+
+
+def seed(task: Task, example: Mapping[str, Any]) -> Row:
+    """The formatting example as a row of depth 0, or a `UsageError` that says what is wrong with it."""
+    row = task.read(example)
+    if isinstance(row, Row):
+        return row
+    values = {fold(key): value for key, value in example.items() if isinstance(key, str)}
+    answer, options = values.get(fold(task.answer)), values.get(fold(task.options)) or task.labels
+    listed = list(options) if isinstance(options, (list, tuple)) else options
+    said = {
+        "answer_not_in_options": f"its {task.answer} {answer!r} is not among its options {listed}",
+        "wrong_options": f"its {task.options} {values.get(fold(task.options))!r}: {row.detail}",
+        "missing_field": f"its field {row.detail!r} is missing or is neither text nor number (keys seen: "
+        f"{', '.join(repr(key) for key in example)})",
+        "empty_field": f"its field {row.detail!r} is empty",
+        "too_long": f"its field {row.detail!r} is longer than 20,000 characters",
+    }
+    raise UsageError(f"the formatting example cannot be used: {said.get(row.code, row.detail)}")
+
+
+def _present(example: object) -> dict[str, Any]:
+    if not isinstance(example, Mapping):
+        raise UsageError(f"the formatting example must be one JSON object, not {_kind(example)}")
+    present = {str(key): value for key, value in example.items() if value is not None}
+    if not present:
+        raise UsageError('the formatting example is empty: give one object such as {"question": ..., "answer": ...}')
+    for key, value in present.items():
+        if clean(key) != key or not key:
+            raise UsageError(
+                f"the key {key!r} of the formatting example is empty or holds spaces at an end, control characters or "
+                "lone surrogates: rename it"
+            )
+        nested = isinstance(value, Mapping) or (isinstance(value, list) and any(scalar(v) is None for v in value))
+        if nested:
+            raise UsageError(
+                f"the field {key!r} of the formatting example holds nested values ({shorten(str(value), 60)}): "
+                "a field is a text, a number, a boolean or a flat list of options"
+            )
+    return present
+
+
+def _options_key(present: Mapping[str, Any], given: str | None, keys: str) -> str | None:
+    if given is not None:
+        if given not in present:
+            raise UsageError(f"--options-field {given!r} is not a key of the example; its keys are {keys}")
+        return given
+    lists = [key for key, value in present.items() if isinstance(value, list)]
+    if len(lists) > 1:
+        raise UsageError(f"the example has several lists ({', '.join(lists)}): say which with --options-field KEY")
+    return lists[0] if lists else None
+
+
+def _listed(key: str, value: object) -> list[str]:
+    if not isinstance(value, list):
+        raise UsageError(f"the options {key!r} must be a list, not {_kind(value)}")
+    texts = [scalar(option) or "" for option in value]
+    if len(texts) < 2:
+        raise UsageError(f"the options {key!r} need two or more entries, not {len(texts)}: {value!r}")
+    folded = [fold(text) for text in texts]
+    for text in folded:
+        if not text or folded.count(text) > 1:
+            what = "an empty entry" if not text else f"{text!r} more than once"
+            raise UsageError(f"the options {key!r} hold {what}: {value!r}")
+    return texts
+
+
+def _answer_key(
+    present: Mapping[str, Any], options_key: str | None, allowed: Sequence[str], given: str | None, keys: str
+) -> str:
+    if given is not None:
+        if given not in present:
+            raise UsageError(f"--answer-field {given!r} is not a key of the example; its keys are {keys}")
+        return given
+    scalars = [key for key, value in present.items() if key != options_key and not isinstance(value, list)]
+    named = [key for name in _ANSWER_NAMES for key in scalars if fold(key) == name]
+    if named:
+        return named[0]
+    folded = {fold(option) for option in allowed}
+    fitting = [key for key in scalars if fold(scalar(present[key]) or "") in folded]
+    if len(fitting) == 1:
+        return fitting[0]
+    raise UsageError(f"which field is the answer cannot be told (keys seen: {keys}): name it with --answer-field KEY")
+
+
+def _label_space(
+    key: str, listed: list[str], label_space: str | None, labels: Sequence[str] | None
+) -> Sequence[str] | None:
+    """The fixed labels, or `None` where the options vary from row to row."""
+    folded = {fold(option) for option in listed}
+    if labels:
+        if {fold(label) for label in labels} != folded:
+            given = ",".join(labels)
+            raise UsageError(f"--labels {given} and the example's {key!r} {listed} differ: give one of them")
+        return labels
+    if label_space == "fixed" or (label_space is None and folded in _OBVIOUS):
+        return listed
+    if label_space == "variable":
+        return None
+    raise UsageError(
+        f"do the options {key!r} {listed} stay the same in every row? Then --label-space fixed; "
+        "if each row brings its own: --label-space variable"
+    )
+
+
+def _inputs(rest: list[str], keys: str) -> tuple[str, ...]:
+    """The input fields as they stand, with a context moved to right after the question."""
+    if not rest:
+        raise UsageError(f"the example has no input field beside its answer and options (keys seen: {keys})")
+    contexts = [key for key in rest if fold(key) in _CONTEXT_NAMES]
+    others = [key for key in rest if key not in contexts]
+    return (*others[:1], *contexts, *others[1:])
+
+
+def _free_name(present: Mapping[str, Any]) -> str:
+    taken = {fold(key) for key in present}
+    return next(name for name in ("options", "labels", "choices", "allowed_answers") if name not in taken)
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    kinds = {list: "an array", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
+    return kinds.get(type(value), type(value).__name__)

@@ -1,0 +1,1 @@
+"""What every other folder may use: text, files, draws, code of the user's."""

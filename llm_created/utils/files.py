@@ -1,0 +1,95 @@
+"""Files read and written whole, or one clear line why not."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunFailed, UsageError
+
+# Longer than any example, shorter than a dataset given by mistake.
+_MAX_EXAMPLE = 1_000_000
+
+
+def text_or_file(flag: str, given: str) -> str:
+    """A text, or what is in the file of that name."""
+    looks_like_path = "\n" not in given and len(given) < 256 and " " not in given and ("." in given or "/" in given)
+    return read_text(flag, given) if looks_like_path or os.path.isfile(Path(given).expanduser()) else given
+
+
+def read_text(flag: str, given: str) -> str:
+    """The text in the file that a flag names."""
+    try:
+        return Path(given).expanduser().read_text("utf-8")
+    except OSError as error:
+        raise UsageError(f"{flag}: cannot read {given!r}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{flag}: {given!r} is not UTF-8: save it as UTF-8") from None
+
+
+def read_json(path: str, what: str = "one formatting example") -> Any:
+    """The JSON value in a file, or a `UsageError` that says where it is not JSON.
+
+    Args:
+        path (`str`): the file.
+        what (`str`, defaults to `"one formatting example"`): what should be in it, for the error.
+    """
+    try:
+        raw = Path(path).expanduser().read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"there is no file {path!r}: give a JSON file that holds {what}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path!r}: {error.strerror or error}") from None
+    if len(raw) > _MAX_EXAMPLE:
+        raise UsageError(f"{path!r} has {len(raw):,} bytes: {what} is wanted, not a dataset")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path!r} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
+    if not text.strip():
+        raise UsageError(f'{path!r} is empty: it must hold one object such as {{"question": ..., "answer": ...}}')
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data":
+            raise UsageError(
+                f"{path!r} holds more than one JSON value (the second begins at line {error.lineno}, column "
+                f"{error.colno}): give {what}"
+            ) from None
+        raise UsageError(f"{path!r} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise UsageError(f"{path!r} is nested too deeply to be {what}") from None
+    except ValueError as error:
+        raise UsageError(f"{path!r} cannot be read as JSON: {error}") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON to a temporary name and rename it."""
+    part = path.with_name(f".{path.name}.incomplete")
+    try:
+        part.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def cannot_write(path: Path, error: OSError) -> RunFailed:
+    """The error for a file that cannot be written."""
+    what = error.strerror or str(error)
+    return RunFailed(
+        f"cannot write {path}: {what}. The replies are kept: mend that, or give another --out, and run the same "
+        "command again"
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name and rename it."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.incomplete")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, "utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise RunFailed(f"cannot write {str(path)!r}: {error.strerror or error}") from None
