@@ -31,7 +31,6 @@ from llm_created.evaluation import results
 from llm_created.runs.folders import all_runs, find
 from llm_created.runs.journal import Journal
 from llm_created.runs.kept import kept_rows
-from llm_created.tasks.inference import seed
 from llm_created.tasks.task import Row, Task
 from llm_created.train.cells import HUMAN, Cell, cells
 from llm_created.utils.console import out, say
@@ -204,7 +203,7 @@ def drift_figures(runs: Sequence[str], embedding_model: str | None, out: Path) -
             task = Task.from_json(journal.get("task"))
             rows = list(kept_rows(journal, task))
             if rows and identity["example"]:
-                made = Made(identity["strategy"], identity["model"], seed(task, identity["example"]), rows)
+                made = Made(identity["strategy"], identity["model"], task.seed_row(identity["example"]), rows)
                 tasks[task.name].append(made)
     return [path for name, made in sorted(tasks.items()) for path in _drift(name, made, embedding_model, out)]
 

@@ -28,13 +28,12 @@ from llm_created.clients.rate_limits import Limits
 from llm_created.creation.budget import Budget, CapReached
 from llm_created.errors import LLMCreatedError, RequestFailed, RunFailed, UsageError
 from llm_created.prompts import examples as prompt
-from llm_created.tasks.inference import seed
 from llm_created.tasks.task import Task
 
 KEY = "sk-proj-of-this-very-test"
 EXAMPLE = {"question": "Where is a seat?", "options": ["sofa", "pond", "sky"], "answer": "sofa"}
 TASK = Task.from_example(EXAMPLE, label_space="variable")
-MESSAGES = prompt.render(TASK, seed(TASK, EXAMPLE), prompt.instruction(TASK, 5))
+MESSAGES = prompt.render(TASK, TASK.seed_row(EXAMPLE), prompt.instruction(TASK, 5))
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,6 @@ from llm_created.prompts import examples as prompt
 from llm_created.prompts.lists import read_list
 from llm_created.runs.settings import Settings
 from llm_created.tasks import builtin as tasks
-from llm_created.tasks.inference import seed
 from llm_created.tasks.task import Reason, Row, Task
 from llm_created.utils.text import digest
 
@@ -121,7 +120,7 @@ def test_a_field_may_have_the_name_of_the_contexts(tmp_path: Path) -> None:
 def test_a_label_that_is_demanded_below_the_example_is_given(name: str, strategy: str, tmp_path: Path) -> None:
     source = tasks.load(name)
     task, labels = source.task, source.task.labels or ()
-    row = seed(task, source.example or {})
+    row = task.seed_row(source.example or {})
     shown = prompt.render(task, row, prompt.instruction(task, 5, balance=True))
     client = DemoClient(faults=0)
     for label in labels[:3]:
@@ -242,7 +241,7 @@ def test_it_proposes_attributes(per_label: bool, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["copa", "record", "wic", "wsc", "rte", "cb", "nyt"])
 def test_the_other_half_writes_rows_of_any_task_too(name: str) -> None:
     source = tasks.load(name)
-    shown = seed(source.task, source.example or {})
+    shown = source.task.seed_row(source.example or {})
     there = demo_rows.demo_rows(Rows("x", source.task, [shown], "created", {}), 100).rows
     assert len({row.key for row in there}) == 100 and shown.key not in {row.key for row in there}
 

@@ -37,7 +37,6 @@ from llm_created.data import sources
 from llm_created.evaluation import results
 from llm_created.evaluation.scores import score
 from llm_created.tasks.builtin import load as built_in
-from llm_created.tasks.inference import seed
 from llm_created.train import features, finetune, grid, model, model_card, publish
 from llm_created.train.arguments import Arguments, Finetune
 from llm_created.train.model_card import How, Trained
@@ -378,7 +377,7 @@ def result(**changed: Any) -> dict[str, Any]:
 
 def by_hand(**changed: Any) -> Trained:
     source = built_in("csqa")
-    return Trained(Path("models"), source.task, seed(source.task, source.example), result(**changed))
+    return Trained(Path("models"), source.task, source.task.seed_row(source.example), result(**changed))
 
 
 def test_the_card_is_the_golden_one() -> None:
@@ -588,7 +587,7 @@ def test_the_task_of_several_methods_keeps_its_example_and_its_words(
     files = world.hub.files("datasets/me/made")
     task, source = json.loads(files["task.json"]), built_in("sst2")
     assert source.guide and task["guide"]["description"] == source.guide.description
-    assert task["example"] == source.task.example(seed(source.task, source.example))
+    assert task["example"] == source.task.example(source.task.seed_row(source.example))
     text = files["README.md"].decode()
     assert "For naive it was shown **one formatting example**" in text and "for targen it was **told the task" in text
     assert "gupta2024_targen" in text and not list(complaints(text, "dataset"))

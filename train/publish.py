@@ -14,7 +14,6 @@ from llm_created.errors import RunFailed, UsageError
 from llm_created.hub.repository import Files, Head, Say, commit
 from llm_created.hub.secrets import no_keys
 from llm_created.tasks import builtin as tasks
-from llm_created.tasks.inference import seed
 from llm_created.train import model_card
 from llm_created.train.arguments import Arguments, Finetune
 from llm_created.train.model_card import NAME, TASK, How, Trained
@@ -75,7 +74,7 @@ def load(run: str) -> Trained:
     known = tasks.load(source.task.name) if source.task.name in tasks.names() else None
     # A run may have begun at a row that people wrote, and its licence may not let it be shown: ours may be.
     example = known.example if known and known.task == source.task else source.example
-    return Trained(folder, source.task, seed(source.task, example), result)
+    return Trained(folder, source.task, source.task.seed_row(example), result)
 
 
 def _missing(result: Any) -> str | None:

@@ -16,7 +16,6 @@ from ..runs.identity import CHAINED, METHODS, SELF_REFERENCE, Identity, known_st
 from ..runs.settings import Settings
 from ..tasks.builtin import Source
 from ..tasks.guide import Guide
-from ..tasks.inference import seed as seed_row
 from ..tasks.task import Row
 from ..utils.files import read_json, text_or_file
 
@@ -76,7 +75,7 @@ def identity(settings: Settings, source: Source, strategy: str) -> Identity:
     return _checked(
         Identity(
             **shared,
-            example=task.example(seed_row(task, example)),
+            example=task.example(task.seed_row(example)),
             instruction=instruction,
             chains=settings.get("chains"),
             embedding_model=settings.get("embedding_model"),

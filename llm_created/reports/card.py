@@ -18,7 +18,6 @@ from ..evaluation import results
 from ..runs.identity import METHODS, SELF_REFERENCE
 from ..runs.journal import Journal
 from ..runs.settings import DEMO
-from ..tasks.inference import seed
 from ..tasks.task import Row, Task
 from ..utils.version import __version__
 from .describe import again, attributes_said, checks_said
@@ -82,7 +81,7 @@ def facts(journal: Journal, task: Task, rows: Sequence[Row], options: Options) -
     checks = journal.get("emission") or {}
     counts = list(balance(task, count).items())
     held = [held_back(count)] if checks.get("balance") else []
-    drift = measures.likeness(seed(task, shown), rows, {row.id: row for row in rows}, {}) if shown else []
+    drift = measures.likeness(task.seed_row(shown), rows, {row.id: row for row in rows}, {}) if shown else []
     step = max(len(rows) // _SAMPLE, 1)
     return {
         "config": identity["strategy"],

@@ -12,7 +12,6 @@ from ..runs.settings import DEMO
 from ..tasks import builtin as tasks
 from ..tasks.builtin import Source
 from ..tasks.guide import Guide
-from ..tasks.inference import seed
 from ..tasks.task import Task
 
 # Flags of `create` and their defaults, where they are part of what a run is.
@@ -79,7 +78,7 @@ def _same(identity: Mapping[str, Any], source: Source) -> bool:
     """Whether the built-in task shows the run's example, or tells what the run was told."""
     if identity["example"] is not None:
         return source.example is not None and identity["example"] == source.task.example(
-            seed(source.task, source.example)
+            source.task.seed_row(source.example)
         )
     told = source.guide.to_json() if source.guide else {}
     return all(told.get(name) == value for name, value in identity["guide"].items())

@@ -13,7 +13,6 @@ from ..analysis.funnel import Funnel, balance, bounds_said, cost, funnel, leaks_
 from ..prompts import examples as prompt
 from ..runs.journal import KEPT, UNJUDGED, Journal
 from ..runs.kept import rows_of
-from ..tasks.inference import seed
 from ..tasks.task import Row, Task
 from ..utils.text import clean
 from ..utils.version import __version__
@@ -111,7 +110,7 @@ def data(journal: Journal, task: Task, reading: Reading, scores: Sequence[Mappin
         scores (`Sequence[Mapping[str, Any]]`, *optional*): what `score_lines` gave.
     """
     identity, count = journal.get("identity"), funnel(journal)
-    example = seed(task, identity["example"]) if identity["example"] else None
+    example = task.seed_row(identity["example"]) if identity["example"] else None
     rows = [row for _, row in reading.rows]
     drift = measures.likeness(example, rows, reading.by_id, reading.cosines) if example else []
     return {

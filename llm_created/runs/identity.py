@@ -9,7 +9,6 @@ from typing import Any
 
 from ..errors import UsageError
 from ..tasks.guide import Guide
-from ..tasks.inference import seed
 from ..tasks.task import Row, Task
 from ..utils.text import digest, nearest
 
@@ -94,7 +93,7 @@ class Identity:
         """The formatting example as a row of depth 0. It is never a row of the dataset."""
         if self.example is None:
             raise UsageError(f"--strategy {self.strategy} begins with a formatting example: give --example my.json")
-        return seed(self.task, self.example)
+        return self.task.seed_row(self.example)
 
     @property
     def method(self) -> str:

@@ -1,4 +1,4 @@
-"""A task from one formatting example: what a person means by a JSON object, or which flag would say it."""
+"""A task's fields from one formatting example: what a person means by a JSON object, or which flag would say it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from ..errors import UsageError
 from ..utils.text import clean, fold, scalar, shorten, slug
-from .task import Row, Task
 
 _ANSWER_NAMES = ("answer", "label", "target", "output", "class", "category", "correct", "gold", "sentiment", "topic")
 _CONTEXT_NAMES = ("context", "passage", "paragraph", "document", "evidence")
@@ -21,8 +20,8 @@ def infer(
     labels: Sequence[str] | None = None,
     answer_field: str | None = None,
     options_field: str | None = None,
-) -> Task:
-    """See `Task.from_example`."""
+) -> dict[str, Any]:
+    """The fields of the task, by the names that `Task` gives them. See `Task.from_example`."""
     present = _present(example)
     keys = ", ".join(map(repr, present))
     if label_space not in (None, "fixed", "variable"):
@@ -40,35 +39,14 @@ def infer(
     if options_key is not None:
         labels = _label_space(options_key, listed, label_space, labels)
     inputs = _inputs([key for key in present if key not in (answer_key, options_key)], keys)
-    task = Task(
-        name=slug(name),
-        inputs=inputs,
-        answer=answer_key,
-        options=options_key or _free_name(present),
-        labels=None if labels is None else tuple(scalar(label) or "" for label in labels),
-        num_options=len(listed) if labels is None else None,
-    )
-    seed(task, example)
-    return task
-
-
-def seed(task: Task, example: Mapping[str, Any]) -> Row:
-    """The formatting example as a row of depth 0, or a `UsageError` that says what is wrong with it."""
-    row = task.read(example)
-    if isinstance(row, Row):
-        return row
-    values = {fold(key): value for key, value in example.items() if isinstance(key, str)}
-    answer, options = values.get(fold(task.answer)), values.get(fold(task.options)) or task.labels
-    listed = list(options) if isinstance(options, (list, tuple)) else options
-    said = {
-        "answer_not_in_options": f"its {task.answer} {answer!r} is not among its options {listed}",
-        "wrong_options": f"its {task.options} {values.get(fold(task.options))!r}: {row.detail}",
-        "missing_field": f"its field {row.detail!r} is missing or is neither text nor number (keys seen: "
-        f"{', '.join(repr(key) for key in example)})",
-        "empty_field": f"its field {row.detail!r} is empty",
-        "too_long": f"its field {row.detail!r} is longer than 20,000 characters",
+    return {
+        "name": slug(name),
+        "inputs": inputs,
+        "answer": answer_key,
+        "options": options_key or _free_name(present),
+        "labels": None if labels is None else tuple(scalar(label) or "" for label in labels),
+        "num_options": len(listed) if labels is None else None,
     }
-    raise UsageError(f"the formatting example cannot be used: {said.get(row.code, row.detail)}")
 
 
 def _present(example: object) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import UsageError
 from ..utils.text import fold, look, named, scalar, shorten
+from .inference import infer
 
 if TYPE_CHECKING:
     import datasets
@@ -304,9 +305,27 @@ class Task:
         Raises:
             UsageError: something cannot be inferred; the message names the keys seen and the flag to give.
         """
-        from .inference import infer
+        task = cls(**infer(example, name, label_space, labels, answer_field, options_field))
+        task.seed_row(example)
+        return task
 
-        return infer(example, name, label_space, labels, answer_field, options_field)
+    def seed_row(self, example: Mapping[str, Any]) -> Row:
+        """The formatting example as a row of depth 0, or a `UsageError` that says what is wrong with it."""
+        row = self.read(example)
+        if isinstance(row, Row):
+            return row
+        values = {fold(key): value for key, value in example.items() if isinstance(key, str)}
+        answer, options = values.get(fold(self.answer)), values.get(fold(self.options)) or self.labels
+        listed = list(options) if isinstance(options, (list, tuple)) else options
+        said = {
+            "answer_not_in_options": f"its {self.answer} {answer!r} is not among its options {listed}",
+            "wrong_options": f"its {self.options} {values.get(fold(self.options))!r}: {row.detail}",
+            "missing_field": f"its field {row.detail!r} is missing or is neither text nor number (keys seen: "
+            f"{', '.join(repr(key) for key in example)})",
+            "empty_field": f"its field {row.detail!r} is empty",
+            "too_long": f"its field {row.detail!r} is longer than 20,000 characters",
+        }
+        raise UsageError(f"the formatting example cannot be used: {said.get(row.code, row.detail)}")
 
 
 def _alias(name: str) -> str:
