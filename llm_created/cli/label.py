@@ -19,6 +19,7 @@ from ..runs.settings import DEMO, Settings
 from ..tasks import builtin as tasks
 from ..tasks.builtin import Source
 from ..utils import console, files
+from .live import watched
 
 _DEMO = " (the demo writer's word on rows is a plumbing check, and no label)"
 
@@ -37,7 +38,7 @@ def label(args: argparse.Namespace, argv: list[str]) -> int:
         labels_file.refuse(journal, path, out)
         about = f"{made.digest[:8]} · {source.task.name} · {made.model} → {out}"
         console.say(f"labelling {about}{_DEMO * (made.model == DEMO)}")
-        found, short = label_into(made, judge, rows, settings, journal, True)
+        found, short = label_into(made, judge, rows, settings, journal, watched, console.say)
         by_place: dict[int, Labelled | None] = dict(zip(places, found, strict=True))
         labels_file.write(journal, path, out, labels_file.text(source.task, cases, by_place, short))
         for line in report(source.task, cases, by_place, judge.votes, journal):

@@ -75,6 +75,12 @@ async def watch(tally: Tally, to: TextIO | None = None) -> None:
             rewrite([], len(shown), to)
 
 
+async def watched(tally: Tally, stop: asyncio.Event) -> None:
+    """Show a run until cancelled, and take in what is paid for at Ctrl-C."""
+    on_interrupt(stop, tally)
+    await watch(tally)
+
+
 def on_interrupt(stop: asyncio.Event, tally: Tally) -> None:
     """The first Ctrl-C takes in what is paid for, the second leaves."""
 

@@ -1,4 +1,4 @@
-"""`llm-created label`: rows without labels get them from the model, by votes that do not see a given answer.
+"""Rows without labels get them from the model, by votes that do not see a given answer.
 
 This is the labeler of section 2 of "Making Large Language Models Better Data Creators" (EMNLP 2023,
 https://openreview.net/forum?id=2Rdfdri2oT): zero-shot, with demonstrations, or with an explanation before the answer.
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ..checks.judge import Judge
-from ..cli import live
-from ..cli.live import watch
 from ..clients.base import Reply
 from ..creation import connect, define
 from ..creation import questions as asking
@@ -27,11 +25,12 @@ from ..runs.journal import Journal
 from ..runs.settings import Settings
 from ..tasks.builtin import Source
 from ..tasks.task import Row
-from ..utils import console
 from .records import Shots, blind
 from .votes import Labelled, of_replies
 
 KIND = "labels"
+# Runs beside the calls until it is cancelled; setting the event ends the asking, and what is in flight is taken in.
+Watcher = Callable[[Tally, asyncio.Event], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ async def labels(
 
 
 def label_rows(
-    source: Source, rows: Sequence[Row], settings: Settings, *, watched: bool = False, **how: Any
+    source: Source, rows: Sequence[Row], settings: Settings, *, watcher: Watcher | None = None, **how: Any
 ) -> tuple[list[Labelled | None], StoppedShort | None]:
     """Label rows, journaled: the same call again buys nothing.
 
@@ -167,7 +166,7 @@ def label_rows(
         source (`Source`): the task.
         rows (`Sequence[Row]`): what is labelled; their answers are not shown.
         settings (`Settings`): the model, the server, the caps.
-        watched (`bool`, defaults to `False`): show how it goes on, and take in what is paid for at Ctrl-C.
+        watcher (`Watcher`, *optional*): what runs beside the calls.
         **how: see `labelling`.
 
     Returns:
@@ -175,34 +174,38 @@ def label_rows(
     """
     made, judge = labelling(source, settings, **how)
     with asking.journal(KIND, made) as journal:
-        return label_into(made, judge, rows, settings, journal, watched)
+        return label_into(made, judge, rows, settings, journal, watcher)
 
 
 def label_into(
-    made: Labelling, judge: Judge, rows: Sequence[Row], settings: Settings, journal: Journal, watched: bool
+    made: Labelling,
+    judge: Judge,
+    rows: Sequence[Row],
+    settings: Settings,
+    journal: Journal,
+    watcher: Watcher | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Labelled | None], StoppedShort | None]:
+    """What `label_rows` does, for a labelling whose journal is open; `say` is told what is about to be bought."""
     found: list[Labelled | None] = [None] * len(rows)
     tally = Tally()
 
     def announce(calls: int) -> None:
         said = f"{tally.replayed} replies read from the journal, " if tally.replayed else ""
-        if watched:
-            console.say(f"{said}{calls} calls to buy")
+        say(f"{said}{calls} calls to buy")
 
     async def collect() -> None:
         stop = asyncio.Event()
-        watcher = asyncio.create_task(watch(tally) if watched else asyncio.sleep(0))
-        if watched:
-            live.on_interrupt(stop, tally)
+        beside = asyncio.create_task(watcher(tally, stop) if watcher else asyncio.sleep(0))
         try:
             asked = labels(made, judge, rows, settings, journal, tally, announce, stop)
             async with aclosing(asked):  # type: ignore[type-var]
                 async for number, one in asked:
                     found[number] = one
         finally:
-            watcher.cancel()
+            beside.cancel()
             with suppress(asyncio.CancelledError):
-                await watcher
+                await beside
 
     journal.set("price", connect.price(settings))
     try:
