@@ -18,6 +18,7 @@ Check = Callable[[Row], Reason | None]
 
 
 def user_filter(settings: Settings, task: Task) -> list[Check]:
+    """The user's own check, if there is one."""
     if settings.filter is None:
         return []
     function = settings.filter if callable(settings.filter) else import_function(settings.filter)
@@ -43,6 +44,7 @@ def filter_name(settings: Settings) -> str | None:
 
 
 def import_function(name: str) -> Callable[[Mapping[str, Any]], str | None]:
+    """The function that `module:function` names."""
     module, _, function = name.partition(":")
     if not module or not function or module.startswith("."):
         raise UsageError(f"--filter takes module:function, not {name!r}")

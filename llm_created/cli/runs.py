@@ -18,6 +18,7 @@ from ..utils.console import fit, out, say
 
 
 def terminal_width() -> int:
+    """How wide a line may be."""
     return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
 
 

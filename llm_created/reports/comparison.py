@@ -42,6 +42,7 @@ _Line = tuple[str, list[list[str]]]
 
 
 def same_task(runs: Sequence[Ledger]) -> bool:
+    """Whether all runs are of one task."""
     return all(run.identity.get("task") == runs[0].identity.get("task") for run in runs)
 
 
@@ -63,6 +64,7 @@ def equal_budget(runs: Sequence[Ledger], at: str, wanted: float | None) -> float
 
 
 def amount(at: str, value: float) -> str:
+    """So much of an axis, in words."""
     return f"${value:,.4f}" if at == "dollars" else f"{value:,.0f} {at}"
 
 

@@ -88,6 +88,7 @@ def _hash(text: str) -> str:
 
 
 def write(path: Path, text: str) -> None:
+    """Write a report under a temporary name and rename it."""
     part = path.with_name(f".{path.name}.incomplete")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -214,6 +214,7 @@ def _facts(held_out: bool) -> list[tuple[str, str]]:
 
 
 def unknown(why: str, keys: list[str]) -> RunFailed:
+    """The error for a formatting example that the tables cannot follow."""
     seen = f" (keys seen: {', '.join(keys)})" if keys else ""
     return RunFailed(
         f"the formatting example {why}{seen}; the demo writer needs a list of options, the answer among them, and a "
