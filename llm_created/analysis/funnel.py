@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from ..errors import RunFailed
 from ..runs.journal import KEPT, SURPLUS, UNJUDGED, Journal, Spent
 from ..tasks.task import Task
 
@@ -143,12 +140,7 @@ def times(journal: Journal) -> dict[str, Any]:
     Raises:
         RunFailed: the journal cannot be read.
     """
-    query = "SELECT submitted, answered FROM replies WHERE answered IS NOT NULL ORDER BY submitted"
-    try:
-        with closing(sqlite3.connect(f"{journal.path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            asked: list[tuple[float, float]] = database.execute(query).fetchall()
-    except sqlite3.Error as error:
-        raise RunFailed(f"cannot read the journal {journal.path}: {error}") from None
+    asked = journal.waits()
     busy, until = 0.0, 0.0
     for submitted, answered in asked:
         # A run that was resumed a day later did not take a day.

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sqlite3
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ..errors import RunFailed, UsageError
+from ..errors import UsageError
 from ..evaluation.features import Embeddings, text
 from ..evaluation.run_scores import score_lines
 from ..evaluation.scores import wilson
 from ..runs.journal import KEPT, SURPLUS, UNJUDGED, Journal
 from ..runs.kept import kept_rows
 from ..tasks.task import Row, Task
-from ..utils.text import shorten
 from . import diversity
 from .funnel import Funnel
 from .funnel import balance as by_label
 
 AXES = ("calls", "tokens", "dollars", "rows")
-_TURNS = """
-SELECT {asked}, coalesce(prompt_tokens, 0), coalesce(completion_tokens, 0), coalesce(estimated, 0), turns.pieces
-FROM turns LEFT JOIN replies USING (lane, request, occurrence) ORDER BY position"""
-_VOTES = """
-SELECT count(*), total(prompt_tokens), total(completion_tokens) FROM replies
-WHERE lane = -1 AND answered IS NOT NULL"""
 _Verdict = tuple[str, int, int | None]
 
 
@@ -98,11 +88,7 @@ class Ledger(NamedTuple):
             RunFailed: its journal cannot be read.
         """
         stored, identity, run = journal.get("task"), journal.get("identity") or {}, journal.folder.name[:8]
-        try:
-            with closing(sqlite3.connect(f"{journal.path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-                turns = _turns(database, identity.get("num_examples", 0))
-        except (sqlite3.Error, ValueError) as error:
-            raise RunFailed(f"cannot read the journal {journal.path}: {shorten(str(error), 120)}") from None
+        turns = _turns(journal)
         if stored is None or not turns:
             raise UsageError(f"the run {run} has no replies yet: `llm-created create` goes on with it")
         about = {"run": run, "name": journal.get("name"), "task": stored.get("name"), "method": "self-reference"}
@@ -134,32 +120,27 @@ class Ledger(NamedTuple):
         return list(islice(kept_rows(journal, self.task), sum(len(turn.rows) for turn in self.turns)))
 
 
-def _turns(database: sqlite3.Connection, num_examples: int) -> list[Turn]:
-    columns = {column[1] for column in database.execute("PRAGMA table_info(turns)")}
-    read = database.execute(_TURNS.format(asked="turns.asked" if "asked" in columns else "NULL")).fetchall()
-    pieces = [json.loads(row[-1]) for row in read]
-    votes, *tokens = database.execute(_VOTES).fetchone()
-    judged = _verdicts(database)
+def _turns(journal: Journal) -> list[Turn]:
+    read, votes, judged = journal.turn_costs(), journal.spent_on_votes(), _verdicts(journal)
     all_verdicts = sum(map(len, judged.values())) or 1
     turns = []
-    for (asked, sent, got, estimated, _), of_turn, rows in zip(read, pieces, _emitted(database, pieces), strict=True):
-        verdicts = [one for code, row, _ in of_turn if code != "duplicate" for one in judged.get(row, ())]
+    for one, rows in zip(read, _emitted(journal.order(), [one.pieces for one in read]), strict=True):
+        verdicts = [said for code, row, _ in one.pieces if code != "duplicate" for said in judged.get(row, ())]
         share = len(verdicts) / all_verdicts
-        cost = share * votes, 1 + share * votes, sent + share * tokens[0], got + share * tokens[1]
-        reasons = [code for code, _, _ in of_turn if code not in (KEPT, UNJUDGED)]
-        kept = sum(code == KEPT for code, _, _ in of_turn)
-        asked = num_examples if asked is None else asked
-        turns.append(Turn(asked, *cost, bool(estimated), kept, reasons, rows, verdicts))
+        asked_of_judges, sent = share * votes.calls, one.prompt_tokens + share * votes.prompt_tokens
+        cost = asked_of_judges, 1 + asked_of_judges, sent, one.completion_tokens + share * votes.completion_tokens
+        reasons = [code for code, _, _ in one.pieces if code not in (KEPT, UNJUDGED)]
+        kept = sum(code == KEPT for code, _, _ in one.pieces)
+        turns.append(Turn(one.asked, *cost, bool(one.estimated), kept, reasons, rows, verdicts))
     return turns
 
 
-def _emitted(database: sqlite3.Connection, pieces: Sequence[Sequence[Sequence[Any]]]) -> list[list[int]]:
+def _emitted(order: Mapping[str, int], pieces: Sequence[Sequence[Sequence[Any]]]) -> list[list[int]]:
     """For each turn the answers of the rows that could be emitted once it was merged."""
     came = {row: (at, int(answer)) for at, of in enumerate(pieces) for code, row, answer in of if code == KEPT}
-    order = database.execute("SELECT row FROM emitted ORDER BY number") if _has(database, "emitted") else ()
     emitted: list[list[int]] = [[] for _ in pieces]
     last = 0
-    for row in [row for (row,) in order] or came:
+    for row in sorted(order, key=order.__getitem__) or came:
         if row not in came:
             break
         at, answer = came[row]
@@ -168,15 +149,10 @@ def _emitted(database: sqlite3.Connection, pieces: Sequence[Sequence[Sequence[An
     return emitted
 
 
-def _has(database: sqlite3.Connection, table: str) -> bool:
-    return bool(database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone())
-
-
-def _verdicts(database: sqlite3.Connection) -> dict[str, list[_Verdict]]:
+def _verdicts(journal: Journal) -> dict[str, list[_Verdict]]:
     found: dict[str, list[_Verdict]] = {}
-    if _has(database, "judged"):
-        for row, kind, given, judged in database.execute("SELECT row, kind, given, judged FROM judged"):
-            found.setdefault(row, []).append((kind, given, judged))
+    for one in journal.judgements():
+        found.setdefault(one.row, []).append((one.kind, one.given, one.judged))
     return found
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ..checks.judge import Judge
 from ..clients.base import Reply, Request
 from ..methods.base import Turn
-from ..runs.journal import KEPT, SURPLUS, Journal
+from ..runs.journal import KEPT, SURPLUS, Journal, TurnRecord
 from ..tasks.task import Reason, Row, Task
 from .calls import Calls, Use
 from .progress import Tally
@@ -247,7 +247,10 @@ class Emission:
             self.barren_request = merged.request
 
     def _write(self, merged: Merged) -> None:
-        self._journal.turn(merged.turn, merged.request, merged.verdicts)
+        turn, shown = merged.turn, merged.turn.example
+        example, depth = (shown.id, shown.depth + 1) if shown else ("", 1)
+        record = TurnRecord(turn.position, example, depth, merged.verdicts, turn.rows, turn.drawn)
+        self._journal.turn(merged.request, record)
 
     def close(self) -> None:
         """Write down the turns whose rows were not all needed."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing, closing
+from contextlib import aclosing
 
 from ..checks.chosen import emission, named, reading
 from ..clients.base import Reply, Request
@@ -18,26 +17,10 @@ from ..runs.settings import Settings
 from ..tasks.task import Row
 from .loop import create
 
-_REPLY = (
-    "lane", "request", "occurrence", "text", "reason", "model", "fingerprint", "finish_reason", "prompt_tokens",
-    "completion_tokens", "estimated",
-)  # fmt: skip
-_ANSWERED = f"SELECT {', '.join(_REPLY)} FROM replies WHERE answered IS NOT NULL ORDER BY lane, request, occurrence"
-_COMPARED = "SELECT example, row, value FROM similarities ORDER BY example, row"
-
 
 def export(journal: Journal) -> bytes:
     """Every reply of a run, and the similarities that its choices rest on, as JSON lines."""
-    lines: list[str] = []
-    try:
-        with closing(sqlite3.connect(f"{journal.path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            for query in (_ANSWERED, _COMPARED):
-                found = database.execute(query)
-                names = [column[0] for column in found.description]
-                lines += (json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) for row in found)
-    except sqlite3.Error as error:
-        raise RunFailed(f"cannot read the journal {journal.path}: {error}") from None
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in journal.exported()).encode()
 
 
 class _Nobody:

@@ -41,7 +41,7 @@ class Reading:
         cosines (`dict[str, float]`): journaled similarity of a row to the example that was shown.
     """
 
-    turns: list[tuple[int, str, int, dict[str, Any]]] = field(default_factory=list)
+    turns: list[tuple[int, str, int, Mapping[str, Any]]] = field(default_factory=list)
     replies: list[str] = field(default_factory=list)
     rows: list[tuple[int, Row]] = field(default_factory=list)
     rejected: list[tuple[int, str, str, str, str]] = field(default_factory=list)

@@ -8,14 +8,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..clients.base import Reply, Request, Usage
 from ..errors import RunFailed
 from .lock import RunLock
-
-if TYPE_CHECKING:
-    from ..methods.base import Turn
 
 KEPT = "kept"
 # Of balance: a row whose label has had its share so far. Of all: a row that the run did not need before it ended.
@@ -83,6 +80,17 @@ SELECT text, prompt_tokens, completion_tokens, estimated, reason, model, fingerp
 WHERE lane = ? AND request = ? AND occurrence = ? AND answered IS NOT NULL"""
 
 
+_COSTS = """
+SELECT asked, coalesce(prompt_tokens, 0), coalesce(completion_tokens, 0), coalesce(estimated, 0), pieces
+FROM turns LEFT JOIN replies USING (lane, request, occurrence) ORDER BY position"""
+_VOTES = """
+SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM replies
+WHERE lane = -1 AND answered IS NOT NULL"""
+_EXPORTED = (
+    "SELECT lane, request, occurrence, text, reason, model, fingerprint, finish_reason, prompt_tokens, "
+    "completion_tokens, estimated FROM replies WHERE answered IS NOT NULL ORDER BY lane, request, occurrence",
+    "SELECT example, row, value FROM similarities ORDER BY example, row",
+)
 _TURN = "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _JUDGED = "INSERT OR REPLACE INTO judged VALUES (?, ?, ?, ?, ?, ?)"
 _EMITTED = "INSERT OR REPLACE INTO emitted VALUES (?, ?)"
@@ -114,9 +122,19 @@ class TurnRecord(NamedTuple):
     position: int
     example: str
     depth: int
-    pieces: list[list[Any]]
+    pieces: Sequence[Sequence[Any]]
     asked: int
-    drawn: dict[str, Any]
+    drawn: Mapping[str, Any]
+
+
+class TurnCost(NamedTuple):
+    """What a turn asked for and used, with the pieces of its reply as they were last read."""
+
+    asked: int
+    prompt_tokens: int
+    completion_tokens: int
+    estimated: int
+    pieces: Sequence[Sequence[Any]]
 
 
 class Judgement(NamedTuple):
@@ -270,13 +288,12 @@ class Journal:
             self._write(_LOSE, [_key(request)])
         self._write(_RETRY, [_key(request)])
 
-    def turn(self, turn: Turn, request: Request, pieces: Sequence[Sequence[Any]]) -> None:
-        """What became of a turn's pieces."""
+    def turn(self, request: Request, turn: TurnRecord) -> None:
+        """What became of the pieces of a turn."""
         where = (turn.position, request.lane, request.key, request.occurrence)
-        example, depth = (turn.example.id, turn.example.depth + 1) if turn.example else ("", 1)
         about = json.dumps(turn.drawn, ensure_ascii=False) if turn.drawn else ""
-        text = json.dumps(pieces, ensure_ascii=False)
-        self._derived[_TURN].append((*where, example, depth, text, turn.rows, about))
+        text = json.dumps(turn.pieces, ensure_ascii=False)
+        self._derived[_TURN].append((*where, turn.example, turn.depth, text, turn.asked, about))
         if len(self._derived[_TURN]) >= _BATCH:
             self.flush()  # a replay writes nothing else
 
@@ -357,6 +374,12 @@ class Journal:
                 drawn = json.loads(about) if about else {}
                 yield TurnRecord(position, example, depth, json.loads(pieces), asked, drawn)
 
+    def turn_costs(self) -> list[TurnCost]:
+        """What each turn that was read used, in order."""
+        with self._told():
+            found = self._db.execute(_COSTS).fetchall()
+            return [TurnCost(asked, sent, got, guessed, json.loads(of)) for asked, sent, got, guessed, of in found]
+
     def order(self) -> dict[str, int]:
         """The number under which each kept row (by the id it was written with) is emitted, where rows were held back
         for balance; else nothing: rows are emitted in the order of their turns."""
@@ -390,6 +413,25 @@ class Journal:
         spent = Spent(*(value or 0 for value in found))
         # Journals of earlier versions count retries in one number.
         return spent._replace(calls=spent.calls + int(self.get("retries", 0)))
+
+    def spent_on_votes(self) -> Spent:
+        """What judges have used of it; requests that were lost are not counted."""
+        with self._told():
+            return Spent(*self._db.execute(_VOTES).fetchone())
+
+    def waits(self) -> list[tuple[float, float]]:
+        """When each reply was asked for and when it came, in the order of asking."""
+        with self._told():
+            query = "SELECT submitted, answered FROM replies WHERE answered IS NOT NULL ORDER BY submitted"
+            return self._db.execute(query).fetchall()
+
+    def exported(self) -> Iterator[dict[str, Any]]:
+        """Every reply, and then the similarities that choices rest on, as plain JSON in a fixed order."""
+        with self._told():
+            for query in _EXPORTED:
+                found = self._db.execute(query)
+                names = [column[0] for column in found.description]
+                yield from (dict(zip(names, row, strict=True)) for row in found)
 
     def num_replies(self) -> int:
         """Replies that are in the journal."""
