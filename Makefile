@@ -14,6 +14,7 @@ quality:  ## what CI asks of style and types
 	"$(BIN)/ruff" format --check .
 	"$(BIN)/ruff" check .
 	"$(BIN)/mypy"
+	"$(BIN)/lint-imports"
 
 test:  ## all but the slow tests
 	bash scripts/test.sh
@@ -25,5 +26,5 @@ bench:  ## how fast and how lean, against a server on loopback
 	"$(BIN)/python" scripts/bench_create.py
 
 clean:  ## what the tools left behind; never data, never the environment
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -57,7 +57,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone in a folder with a space, whose environment is there already and only writes down what it is asked."""
     clone = tmp_path / "a clone"
     (clone / ".venv" / "bin").mkdir(parents=True)
-    for name in ("python", "llm-created", "ruff", "mypy"):
+    for name in ("python", "llm-created", "ruff", "mypy", "lint-imports"):
         program = clone / ".venv" / "bin" / name
         program.write_text(STUB, "utf-8")
         program.chmod(0o755)
@@ -129,10 +129,11 @@ def test_slow_runs_every_test(clone: Path) -> None:
 def test_ci_checks_style_and_types_then_runs_the_tests(clone: Path) -> None:
     done = bash(clone / ".ci" / "run")
     assert done.returncode == 7
-    assert calls(clone)[-4:] == [
+    assert calls(clone)[-5:] == [
         "ruff format --check .",
         "ruff check .",
         "mypy",
+        "lint-imports",
         f"{PYTEST} -m not slow",
     ]
 
@@ -233,6 +234,8 @@ def test_wheel_holds_the_library_and_nothing_beside_it(tmp_path: Path) -> None:
     info = f"llm_created-{llm_created.__version__}.dist-info"
     assert {name.partition("/")[0] for name in names} == {"llm_created", info}
     assert {"llm_created/py.typed", "llm_created/builders/csqa.py", f"{info}/licenses/LICENSE"} <= names
+    templates = {f"llm_created/reports/templates/{name}" for name in ("report.html", "vendor/chart.umd.min.js")}
+    assert templates <= names
     code = "import llm_created.builders.csqa as csqa, llm_created.train as train; print(csqa.__file__, train.__file__)"
     env = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
