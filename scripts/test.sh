@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs all but the slow ones; with SLOW=1 those, too.
-# Arguments go to pytest: `bash scripts/test.sh tests/test_task.py -x`. CI checks style and types first.
+# Arguments go to pytest: `bash scripts/test.sh tests/tasks/test_task.py -x`. CI checks style and types first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/venv.sh

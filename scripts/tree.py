@@ -18,7 +18,7 @@ FOLDERS = {
     "builders": "one file a task: the task, one row, where its human data lives; installed as llm_created.builders",
     "train": "train a model, score it, compare, sweep; installed as llm_created.train",
     "scripts": "what a person starts",
-    "tests": "mirrors the modules",
+    "tests": "mirrors the folders of the library; at the top what the tests share",
 }
 
 

@@ -7,6 +7,7 @@ that of the queue; so the emitted rows are the same however the run was made, an
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -135,7 +136,7 @@ class Emission:
     def outlook(self, rows: float) -> float:
         """How many rows are emitted where so many are expected and verdicts turn out well, by a standard deviation: a
         call that is not needed after all is not given back, and one that is can be made a moment later."""
-        return rows + max(rows * (1 - self.rate), 0.0) ** 0.5
+        return rows + math.sqrt(max(rows * (1 - self.rate), 0.0))
 
     def calls_for(self, rows: float) -> float:
         """Calls that the verdicts on so many rows take."""

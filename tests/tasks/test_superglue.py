@@ -21,7 +21,7 @@ from llm_created.tasks import builtin as tasks
 from llm_created.tasks.builtin import Source
 from llm_created.utils.text import clean, fold
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NEW = ("axg", "cb", "copa", "record", "rte", "wic", "wsc")
 EIGHT = ("boolq_open", *NEW)
 LABELS = {

@@ -1,6 +1,6 @@
 """Tables and figures from fixture results, and the published figures against the paper's own text.
 
-`GOLDEN=write pytest tests/test_tables.py` writes the golden files anew: look at the difference before it is committed.
+`GOLDEN=write pytest tests/scripts/test_tables.py` writes the golden files anew: look at the difference first.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from llm_created.runs.journal import Journal
 from llm_created.tasks.task import Row
 from llm_created.train.cells import cells
 
-ROOT = Path(__file__).resolve().parent.parent
-GOLDEN = Path(__file__).resolve().parent / "golden"
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 sys.path.insert(0, str(ROOT / "scripts"))
 import paper  # noqa: E402
 import tables  # noqa: E402

@@ -22,7 +22,7 @@ from llm_created.prompts.lists import read_list
 from llm_created.tasks import builtin as tasks
 from llm_created.utils.text import fold
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAMES = ("agnews", "sst2", "yelp", "nyt", "amazon")
 # The Hub's dataset, rows in each of its splits (fewer than there are), and rows in each of ours.
 CUTS: dict[str, tuple[str, dict[str, int], dict[str, int]]] = {

@@ -1,6 +1,6 @@
 """The report: what stands in the file, and what the file does in a real browser.
 
-`GOLDEN=write pytest tests/test_report.py` writes the golden file anew: look at the difference before it is committed.
+`GOLDEN=write pytest tests/reports/test_report.py` writes the golden file anew: look at the difference first.
 The browser is the system's Chromium (`apt-get install chromium`); without one, those tests skip.
 """
 
@@ -43,7 +43,7 @@ from llm_created.runs.kept import kept_rows
 from llm_created.tasks.guide import Guide
 from llm_created.utils.console import harmless
 
-GOLDEN = Path(__file__).resolve().parent / "golden" / "report.json"
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "report.json"
 EXAMPLE = {"question": "Where is bread sold?", "options": ["bakery", "bank", "zoo"], "answer": "bakery"}
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)>",

@@ -18,7 +18,7 @@ import tiny
 from hub import Hub
 from server import Server
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = [(kind, text) for kind, text in re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)]
 SCRIPTS = ("bash scripts/", "python scripts/", "make ")
@@ -148,7 +148,7 @@ def test_the_quickstart_runs_to_its_end_and_again(clone: Path) -> None:
 @pytest.mark.slow
 def test_the_test_script_installs_and_runs(clone: Path) -> None:
     done = subprocess.run(
-        ["bash", "scripts/test.sh", "tests/test_scripts.py", "-q", "-k", "import"],
+        ["bash", "scripts/test.sh", "tests/scripts/test_scripts.py", "-q", "-k", "import"],
         cwd=clone, capture_output=True, text=True, env=offline(), timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

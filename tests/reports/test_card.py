@@ -34,7 +34,7 @@ from llm_created.runs.settings import Settings
 from llm_created.tasks.builtin import load
 from llm_created.tasks.guide import Guide
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(2)>",
     "</pre></code><script>alert(3)</script>",

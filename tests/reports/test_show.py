@@ -16,7 +16,7 @@ from llm_created.clients.prices import Price
 from llm_created.creation.budget import Budget
 from llm_created.creation.progress import Tally
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def test_a_run_at_80_columns(

@@ -18,7 +18,7 @@ from llm_created.tasks.human import Human
 from llm_created.tasks.task import Row, Task
 from llm_created.utils.text import fold
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAMES = [
     *("piqa", "winogrande", "csqa", "riddle_sense", "boolq"),
     *("boolq_open", "pubmedqa", "bioasq", "strategyqa", "creak"),

@@ -22,7 +22,7 @@ from packaging.version import Version
 import llm_created
 from llm_created.cli.main import _parser
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
 # Stands in for every program of an environment: writes down how it was called; pytest exits with 7.
 STUB = '#!/bin/sh\necho "$(basename "$0") $*" >> "$LOG"\ncase "$*" in "-m pytest"*) exit 7;; esac\n'
@@ -113,11 +113,11 @@ def test_quickstart_installs_no_torch_and_runs_the_main_job_and_a_score(clone: P
 
 
 def test_plain_test_run_leaves_the_slow_ones_out_and_exits_as_pytest_does(clone: Path) -> None:
-    done = bash(clone / "scripts" / "test.sh", "tests/test_task.py", "-x")
+    done = bash(clone / "scripts" / "test.sh", "tests/tasks/test_task.py", "-x")
     assert done.returncode == 7
     *_, install, test = calls(clone)
     assert install.endswith(" -c constraints.txt -e .[embed,linear,train,dev]")
-    assert test == f"{PYTEST} -m not slow tests/test_task.py -x"
+    assert test == f"{PYTEST} -m not slow tests/tasks/test_task.py -x"
 
 
 def test_slow_runs_every_test(clone: Path) -> None:

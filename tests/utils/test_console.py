@@ -28,7 +28,7 @@ from llm_created.reports.markdown import block, fence, inline
 from llm_created.runs import folders, journal
 from llm_created.utils import console
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # Sets the title, turns red by C1, reorders, isolates, breaks a line.
 EVIL = "a\x1b]0;owned\x07b\x9b31mc\u202etxt.exe\u2066d\u200f\u061c\u2028e"
 # What stays in a row, whose other controls are dropped when it is read.

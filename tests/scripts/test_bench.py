@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "bench_create.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "bench_create.py"
 
 
 @pytest.mark.parametrize("names", [["start"], ["pool", "rate"]])

@@ -41,7 +41,7 @@ from llm_created.train import features, finetune, grid, model, model_card, publi
 from llm_created.train.arguments import Arguments, Finetune
 from llm_created.train.model_card import How, Trained
 
-GOLDEN = Path(__file__).parent / "golden" / "model_card.md"
+GOLDEN = Path(__file__).parents[1] / "golden" / "model_card.md"
 TASKS = {"fixed": FIXED, "open": OPEN, "varied": VARIED}
 # Somebody who has nothing yet but the names of the models, and the texts.
 ELSEWHERE = """

@@ -36,7 +36,7 @@ from llm_created.loading import builder
 from llm_created.loading.load import builder_class
 from llm_created.tasks import builtin as tasks
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 OLD = "LLM_CREATED_DATASETS36_PYTHON"
 EXAMPLE = {
     "question": "Where would you put a letter to a friend?",
