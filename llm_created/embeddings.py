@@ -52,7 +52,7 @@ class Embedder:
                 "pip install 'llm-created[embed]'"
             )
         if self._name.startswith((".", "/", "~")) and not os.path.isdir(os.path.expanduser(self._name)):
-            raise UsageError(f"--embedding-model: there is no folder {self._name!r}")
+            raise UsageError(f"`embedding_model`: there is no folder {self._name!r}")
 
     async def vectors(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
         """The vector of each row, by its id.

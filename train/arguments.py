@@ -213,7 +213,7 @@ def command(kind: type, act: Callable[[Any], Any], about: str, argv: Sequence[st
     except LLMCreatedError as error:
         # Every process of a launch finds the same error: one of them says it.
         if main:
-            console.say(f"error: {error}")
+            console.say(f"error: {parser.spoken(str(error))}")
         return error.exit_code
     except KeyboardInterrupt:
         return 130

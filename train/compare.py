@@ -234,7 +234,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         out(*_main(args.paths, args.on, args.model))
     except LLMCreatedError as error:
-        say(f"error: {error}")
+        say(f"error: {parser.spoken(str(error))}")
         return error.exit_code
     return 0
 

@@ -91,7 +91,7 @@ def read(spec: str, task: Task | None = None, human_data: str | None = None) -> 
         first = rejected[0]
         raise UsageError(
             f"none of the {len(rejected):,} rows of {spec} is one of {task.name!r}: the first is {first.reason.code} "
-            f"({shorten(first.reason.detail, 60)}); is it the right --task?"
+            f"({shorten(first.reason.detail, 60)}); is it the right `task`?"
         )
     return Found(name, task, rows, rejected)
 

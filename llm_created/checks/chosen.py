@@ -37,7 +37,7 @@ def emission(settings: Settings, identity: Identity) -> dict[str, Any]:
 def _in_words(settings: Settings, identity: Identity) -> str:
     """What judges are told of the task: what the run was told, else the user's words, else the built-in task's."""
     own = source_of(identity.task).guide
-    given = text_or_file("--description", settings.description) if settings.description is not None else ""
+    given = text_or_file("`description`", settings.description) if settings.description is not None else ""
     return identity.guide.description or given or (own.description if own else "")
 
 

@@ -86,7 +86,7 @@ class EvaluationSets:
 
     @classmethod
     def load(cls, specs: Iterable[str], task: Task | None, human_data: str | None = None) -> EvaluationSets:
-        """The sets that a person means by `--check-against`.
+        """The sets that a person means by `check_against`.
 
         Args:
             specs (`Iterable[str]`): what `sources.load` takes; any task's will do.
@@ -99,7 +99,7 @@ class EvaluationSets:
         specs = list(dict.fromkeys(specs))
         names = [sources.public_name(spec) for spec in specs]
         if len(set(names)) < len(names):
-            raise UsageError(f"--check-against: two sets have one name ({', '.join(sorted(names))}): rename a file")
+            raise UsageError(f"`check_against`: two sets have one name ({', '.join(sorted(names))}): rename a file")
         return cls((name, sources.load(spec, task, human_data).rows) for name, spec in zip(names, specs, strict=True))
 
     def _index(self, words: array[int], starts: array[int]) -> None:

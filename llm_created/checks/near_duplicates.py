@@ -32,13 +32,13 @@ class NearDuplicates(Embedder):
         UsageError: the threshold is out of range.
     """
 
-    _wanted_by: ClassVar[str] = "--near-duplicates"
+    _wanted_by: ClassVar[str] = "`near_duplicates`"
     # The vectors of rows that wait for their verdict are kept here, those of kept rows in the matrix.
     remembered: ClassVar[int] = 0
 
     def __init__(self, threshold: float, model: str) -> None:
         if not 0 < threshold <= 1:
-            raise UsageError(f"--near-duplicates must be above 0 and at most 1, not {threshold:g}: try 0.9")
+            raise UsageError(f"`near_duplicates` must be above 0 and at most 1, not {threshold:g}: try 0.9")
         super().__init__(model)
         self.threshold = threshold
         self._pending: dict[tuple[str, ...], np.ndarray] = {}
@@ -57,7 +57,7 @@ class NearDuplicates(Embedder):
         import numpy as np
 
         if not hasattr(np, "vecdot"):
-            raise UsageError(f"--near-duplicates needs numpy 2, not {np.__version__}: pip install 'numpy>=2'")
+            raise UsageError(f"`near_duplicates` needs numpy 2, not {np.__version__}: pip install 'numpy>=2'")
 
     async def embed(self, rows: Sequence[Row]) -> None:
         """Make ready to judge these rows, in any order and beside others; what was judged is not embedded again.

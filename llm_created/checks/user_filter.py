@@ -47,16 +47,16 @@ def import_function(name: str) -> Callable[[Mapping[str, Any]], str | None]:
     """The function that `module:function` names."""
     module, _, function = name.partition(":")
     if not module or not function or module.startswith("."):
-        raise UsageError(f"--filter takes module:function, not {name!r}")
+        raise UsageError(f"`filter` takes module:function, not {name!r}")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
         found = getattr(importlib.import_module(module), function, None)
     except ModuleNotFoundError as error:
-        raise UsageError(f"--filter {name}: {error} (looked for in {here} and the installed packages)") from None
+        raise UsageError(f"`filter` {name}: {error} (looked for in {here} and the installed packages)") from None
     except BROKEN_CODE as error:
-        raise UsageError(f"--filter {name}: the module cannot be imported: {where_it_broke(error)}") from None
+        raise UsageError(f"`filter` {name}: the module cannot be imported: {where_it_broke(error)}") from None
     if not callable(found):
-        raise UsageError(f"--filter {name}: the module {module!r} has no function {function!r}")
+        raise UsageError(f"`filter` {name}: the module {module!r} has no function {function!r}")
     return found  # type: ignore[no-any-return]

@@ -20,7 +20,6 @@ from ..creation.progress import Tally
 from ..creation.run import Plan, rows
 from ..data.writer import Output
 from ..errors import StoppedShort, UsageError
-from ..hub.options import Pushed
 from ..hub.push import to_hub
 from ..reports import card
 from ..reports import terminal as shown
@@ -34,8 +33,9 @@ from ..tasks.builtin import Source
 from ..utils.console import out, say
 from ..utils.files import read_text
 from ..utils.text import nearest, slug
-from . import runs
+from . import flags, runs
 from .live import on_interrupt, watch
+from .parser import parser
 
 if TYPE_CHECKING:
     from ..hub.fetched import Published
@@ -56,9 +56,7 @@ def _source(args: argparse.Namespace) -> Source:
         return known.from_example(args.example, **how)
     for name in (*of_example, "num_options"):
         if getattr(args, name):
-            raise UsageError(
-                f"--{name.replace('_', '-')} goes with --example or --fields; a built-in task has its own label space"
-            )
+            raise UsageError(f"`{name}` goes with --example or --fields; a built-in task has its own label space")
     if not args.task:
         raise UsageError(f"which task? One of {', '.join(known.names())}, a builder file, or --example my.json")
     return known.load(args.task)
@@ -82,7 +80,7 @@ def _run_of(args: argparse.Namespace) -> tuple[Settings, Identity]:
     made = identity(settings, source, strategy)
     ready(settings, made)
     for line in without_effect(settings, strategy):
-        say(f"note: {line}")
+        say(f"note: {parser()[1]['create'].spoken(line)}")
     return settings, made
 
 
@@ -114,17 +112,17 @@ def create(args: argparse.Namespace, argv: list[str]) -> int:
         journal.flush()
         path = output.finish(format=args.format)
         if path:
-            card.beside(path, journal, made.task, list(kept_rows(journal, made.task)), card.Options.of(args))
+            card.beside(path, journal, made.task, list(kept_rows(journal, made.task)), flags.card_options(args))
         for line in shown.run(journal, made.task, width=runs.terminal_width()):
             out(line)
         if path and args.push_to_hub and not short:
-            out("", f"pushed: {to_hub(journal, Pushed.of(args, args.push_to_hub), say)}")
+            out("", f"pushed: {to_hub(journal, flags.pushed(args, args.push_to_hub), say)}")
     out("", f"{output.written} rows in {path}" if path else "no rows, so no file was written")
     if short is not None:
         raise StoppedShort(f"{short}\nto go on: {again}", short.kept, short.wanted)
     out("next:")
     out(f"  llm-created show {made.digest[:8]} --sample 10")
-    out(f"  python -c \"import datasets; out(datasets.load_dataset('{output.folder}'))\"")
+    out(f"  python -c \"import datasets; print(datasets.load_dataset('{output.folder}'))\"")
     out(f"  {_with_rows(argv, 4 * settings.num_rows)}   # grows it: only the new rows are bought")
     return 0
 
@@ -143,9 +141,9 @@ def _asked(args: argparse.Namespace) -> tuple[Settings, Identity, Published | No
         (settings, made), published = _run_of(args), None
     for name in ("private", "with_journal", "replace", "validation"):
         if getattr(args, name) and not args.push_to_hub:
-            raise UsageError(f"--{name.replace('_', '-')} goes with --push-to-hub")
+            raise UsageError(f"`{name}` goes with --push-to-hub")
     if args.push_to_hub:
-        Pushed.of(args, args.push_to_hub).check(made.model)
+        flags.pushed(args, args.push_to_hub).check(made.model)
     return settings, made, published
 
 

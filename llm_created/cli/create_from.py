@@ -10,13 +10,13 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..hub.fetched import Published, fetch
-from ..runs.settings import Settings
+from ..runs.knobs import IDENTITY
+from ..runs.settings import KNOBS, Settings
 
 # What a run is was published with it: these would make it another one.
 _DECIDED = (
-    "task", "example", "label_space", "labels", "answer_field", "options_field", "seed_example", "model",
-    "num_examples", "chains", "temperature", "top_p", "instruction_extra", "embedding_model", "paper", "strategy",
-    "method", "contexts", "attributes", "attributes_out", "description", "fields", "num_options",
+    "task", "example", "label_space", "labels", "answer_field", "options_field", "strategy", "method",
+    "attributes_out", "fields", "num_options", *(one.name for one in KNOBS.values() if one.kind == IDENTITY),
 )  # fmt: skip
 # The checks that its rows have passed, but for code and files that only the publisher has, and for a model that is
 # loaded. Nothing else that stands there may become a setting: the file is anybody's.
@@ -33,8 +33,8 @@ def run_of(args: argparse.Namespace) -> tuple[Settings, Published]:
     for name in _DECIDED:
         # With --near-duplicates it is the model of that check.
         if getattr(args, name) and not (name == "embedding_model" and args.near_duplicates is not None):
-            flag = "the task" if name == "task" else f"--{name.replace('_', '-')}"
-            raise UsageError(f"--from takes the run as it was published: leave out {flag}")
+            named = "the task" if name == "task" else f"`{name}`"
+            raise UsageError(f"--from takes the run as it was published: leave out {named}")
     settings = Settings.of(args)
     settings.check()
     found = fetch(args.from_repo, settings)
@@ -70,7 +70,7 @@ def agreed(found: Published, settings: Settings, say: Callable[[str], None]) -> 
     votes = int(found.taken.get("verify", 0)) + ("self_correct" in found.taken)
     if votes:
         rows = max(settings.num_rows - found.num_rows, 0)
-        named = ", ".join(f"--{name.replace('_', '-')} {found.taken[name]}" for name in _CHECKS if name in found.taken)
+        named = ", ".join(f"{KNOBS[name].option} {found.taken[name]}" for name in _CHECKS if name in found.taken)
         about = f"about {votes * rows:,} calls" if rows else "the calls for those that its journal lacks"
         asked.append(f"its rows passed {votes} vote{'s' * (votes > 1)} each ({named}): {about}")
     if asked and not settings.yes:

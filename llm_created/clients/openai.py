@@ -60,14 +60,14 @@ def resolve_url(base_url: str | None) -> str:
     """The server's address: the argument, else `OPENAI_BASE_URL`, else OpenAI's."""
     url = (base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).strip()
     if not url.startswith(("http://", "https://")):
-        raise UsageError(f"--base-url must begin with http:// or https://, not {url!r}")
+        raise UsageError(f"`base_url` must begin with http:// or https://, not {url!r}")
     try:
         parts = urlsplit(url)
         usable = parts.hostname and parts.port != 0 and url.isprintable() and " " not in url
     except ValueError:
         usable = False
     if not usable:
-        raise UsageError(f"--base-url {url!r} is no address: give one such as http://localhost:8000/v1")
+        raise UsageError(f"`base_url` {url!r} is no address: give one such as http://localhost:8000/v1")
     return url.rstrip("/")
 
 
@@ -113,9 +113,9 @@ class OpenAIClient:
         transport: Mapping[str, Any] | None = None,
     ) -> None:
         if structured not in STRUCTURED:
-            raise UsageError(f"--structured is one of {', '.join(STRUCTURED)}, not {structured!r}")
+            raise UsageError(f"`structured` is one of {', '.join(STRUCTURED)}, not {structured!r}")
         if not model or clean(model) != model:
-            raise UsageError(f"--model {model!r} is no name that can be sent: give it as the server lists it")
+            raise UsageError(f"`model` {model!r} is no name that can be sent: give it as the server lists it")
         self._model = model
         self._url = resolve_url(base_url)
         self._key = api_key(api_key_env, self._url)
@@ -198,7 +198,7 @@ class OpenAIClient:
                 failed = replies.from_connection(error, self._url)
                 if self._http.reached:
                     raise failed from None
-                raise RunFailed(f"{failed}. Is the server running, and --base-url right?") from None
+                raise RunFailed(f"{failed}. Is the server running, and `base_url` right?") from None
             except (ValueError, RecursionError) as error:
                 what = f"{replies.host(self._url)} answered 200 with a broken body: {shorten(str(error), 120)}"
                 raise replies.OddAnswer(what) from None
@@ -231,7 +231,7 @@ class OpenAIClient:
         if name is None:
             return False
         if name == "response_format" and self._structured == "on":
-            raise RunFailed(f"{self._model} at this server refuses response_format: use --structured auto or off")
+            raise RunFailed(f"{self._model} at this server refuses response_format: use `structured` auto or off")
         if name == "max_tokens" and "max_completion_tokens" in str(error):
             self.transport["renamed"]["max_tokens"] = "max_completion_tokens"
         else:
@@ -250,7 +250,7 @@ def api_key(env: str, url: str) -> str:
     key = os.environ.get(env, "").strip()
     if not key and url == OPENAI_URL:
         raise UsageError(
-            f"{env} is not set: export your key, point --base-url at a local server, or try --model demo (no key)"
+            f"{env} is not set: export your key, point `base_url` at a local server, or try `model` demo (no key)"
         )
     if not key.isascii() or any(character.isspace() for character in key):
         raise UsageError(f"{env} holds white space or other characters that a key cannot have: copy it again")
@@ -279,7 +279,7 @@ class _Http(openai.DefaultAioHttpClient):
                     replies.check_credit(response.text, self._secret)
                 return response
             request = _redirected(request, response)
-        raise RunFailed(f"{replies.host(str(request.url))} redirects again and again: is --base-url right?")
+        raise RunFailed(f"{replies.host(str(request.url))} redirects again and again: is `base_url` right?")
 
     async def _attempt(self, request: httpx2.Request) -> httpx2.Response:
         """One attempt: limits and caps see it, it ends within the timeout as a whole, and its body is bounded."""
@@ -297,7 +297,7 @@ class _Http(openai.DefaultAioHttpClient):
                     await response.aclose()
         except TimeoutError:
             asking.lost = True
-            said = f"no answer within {self._seconds:g} seconds (--timeout)"
+            said = f"no answer within {self._seconds:g} seconds (`timeout`)"
             raise httpx2.ReadTimeout(said, request=request) from None
         except httpx2.RequestError as error:
             asking.lost = not isinstance(error.__cause__, _NEVER_SENT)
@@ -351,7 +351,7 @@ def _redirected(request: httpx2.Request, response: httpx2.Response) -> httpx2.Re
         raise RunFailed(
             f"{replies.host(str(here))} redirects ({response.status_code}) to "
             f"{shorten(replies.host(str(target)), 100)!r}, and a prompt is not sent there unasked: if that is the "
-            "server you mean, give its address with --base-url"
+            "server you mean, give its address with `base_url`"
         )
     headers = [(name, value) for name, value in request.headers.multi_items() if name != "host"]
     return httpx2.Request(request.method, target, headers=headers, content=request.content)

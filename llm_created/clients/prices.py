@@ -12,7 +12,7 @@ class Price(NamedTuple):
 
     input: float
     output: float
-    source: str = "--price"
+    source: str = "`price`"
 
     def of(self, prompt_tokens: int, completion_tokens: int) -> float:
         """Dollars for so many tokens."""
@@ -20,7 +20,7 @@ class Price(NamedTuple):
 
 
 def parse_price(text: str) -> Price:
-    """`--price IN,OUT`: dollars per million prompt and completion tokens."""
+    """``price` IN,OUT`: dollars per million prompt and completion tokens."""
     try:
         dollars_in, dollars_out = (float(part) for part in text.split(","))
         price = Price(dollars_in, dollars_out)
@@ -28,7 +28,7 @@ def parse_price(text: str) -> Price:
             raise ValueError
     except ValueError:
         raise UsageError(
-            "--price takes two numbers, dollars per million prompt and completion tokens, as in 0.15,0.60; "
+            "`price` takes two numbers, dollars per million prompt and completion tokens, as in 0.15,0.60; "
             f"not {text!r}"
         ) from None
     return price

@@ -17,7 +17,7 @@ class Limits:
     """
 
     def __init__(self, rpm: float | None = None, tpm: float | None = None, completion_tokens: float = 500) -> None:
-        for flag, value in (("--rpm", rpm), ("--tpm", tpm)):
+        for flag, value in (("`rpm`", rpm), ("`tpm`", tpm)):
             if value is not None and value <= 0:
                 raise UsageError(f"{flag} must be above 0, not {value:g}")
         # A tenth of a minute's share at once: a whole minute's burst is what providers refuse.

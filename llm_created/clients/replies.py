@@ -57,7 +57,7 @@ def read(body: object, request: Request, key: str = "") -> Reply:
     body = _decoded(body) if isinstance(body, str) else body
     if not isinstance(body, dict):
         said = shorten(redact(str(body)[:1000], key), 60)
-        raise OddAnswer(f"the server answered 200 with no chat completion but {said!r}: is --base-url right?")
+        raise OddAnswer(f"the server answered 200 with no chat completion but {said!r}: is `base_url` right?")
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         said = redact(json.dumps(body.get("error") or body), key)
@@ -87,7 +87,7 @@ def read(body: object, request: Request, key: str = "") -> Reply:
 def _decoded(text: str) -> object:
     """The JSON in a body that says it is something else."""
     if "<html" in text[:1000].lower():
-        raise OddAnswer("the server answered with an HTML page: does --base-url end in /v1, as it should?", False)
+        raise OddAnswer("the server answered with an HTML page: does `base_url` end in /v1, as it should?", False)
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -130,7 +130,7 @@ def from_status(error: openai.APIStatusError, model: str, url: str, key: str, ke
         raise RunFailed(f"the server refused the API key ({status}): check {where}. It said: {said}")
     if status == 404 or (status == 400 and _NO_MODEL.search(text)):
         raise RunFailed(
-            f"unknown model {model!r}, or nothing at {host(url)} ({status}): check --model and --base-url. "
+            f"unknown model {model!r}, or nothing at {host(url)} ({status}): check `model` and `base_url`. "
             f"It said: {said}"
         )
     if status == 402:

@@ -63,7 +63,7 @@ class Budget:
         spent: Spent | None = None,
     ) -> None:
         if max_cost is not None and price is None:
-            raise UsageError("--max-cost needs a price, and none is known for this model here: give --price IN,OUT")
+            raise UsageError("`max_cost` needs a price, and none is known for this model here: give `price` IN,OUT")
         self.price = price
         self._max_cost, self._max_tokens_total, self._max_calls = max_cost, max_tokens_total, max_calls
         self._max_tokens = max_tokens
@@ -156,13 +156,13 @@ class Budget:
         sent = self.spent.prompt_tokens + self._reserved.prompt_tokens + prompt
         got = self.spent.completion_tokens + self._reserved.completion_tokens + completion
         if self._max_calls is not None and self.spent.calls + self._reserved.calls >= self._max_calls:
-            return f"--max-calls {self._max_calls} is used up"
+            return f"`max_calls` {self._max_calls} is used up"
         if self._max_tokens_total is not None and sent + got > self._max_tokens_total:
             size = prompt + completion
-            return f"--max-tokens-total {self._max_tokens_total} leaves no room for a call of up to {size} tokens"
+            return f"`max_tokens_total` {self._max_tokens_total} leaves no room for a call of up to {size} tokens"
         if self._max_cost is not None and self.price is not None and self.price.of(sent, got) > self._max_cost:
             cost = self.price.of(prompt, completion)
-            return f"--max-cost {self._max_cost:g} leaves no room for a call of up to ${cost:.4f}"
+            return f"`max_cost` {self._max_cost:g} leaves no room for a call of up to ${cost:.4f}"
         return ""
 
     def _room(self, prompt: int) -> int:

@@ -24,19 +24,19 @@ def identity(settings: Settings, source: Source, strategy: str) -> Identity:
     """The run that these settings define on a task.
 
     Raises:
-        UsageError: no model is given, or a setting is out of range or contradicts `--paper`.
+        UsageError: no model is given, or a setting is out of range or contradicts `paper=True`.
     """
     settings.check()
     if not settings.model:
         raise UsageError(
-            "which model should write? Give --model NAME (with OPENAI_API_KEY set), --model NAME --base-url "
-            "http://localhost:8000/v1 (a local server), or --model demo (built in, no key)"
+            "which model should write? Give `model` NAME (with OPENAI_API_KEY set), `model` NAME `base_url` "
+            "http://localhost:8000/v1 (a local server), or `model` demo (built in, no key)"
         )
     task, strategy = source.task, known_strategy(strategy)
     num_examples = settings.get("num_examples")
     balanced = settings.balance in (True, "ask") and strategy in SELF_REFERENCE
     if settings.balance and task.labels is None:
-        raise UsageError(f"--balance evens out fixed labels, and each row of {task.name!r} has its own options")
+        raise UsageError(f"`balance` evens out fixed labels, and each row of {task.name!r} has its own options")
     shared: dict[str, Any] = {
         "task": task,
         "model": settings.model,
@@ -47,25 +47,25 @@ def identity(settings: Settings, source: Source, strategy: str) -> Identity:
         "seed": settings.seed,
     }
     if settings.paper and (balanced or strategy in METHODS):
-        what = "--balance (hold it back with --balance hold)" if balanced else strategy
-        raise UsageError(f"--paper is the self-reference of the EMNLP 2023 paper: leave it out, or {what}")
+        what = "`balance` (hold it back with `balance` hold)" if balanced else strategy
+        raise UsageError(f"`paper=True` is the self-reference of the EMNLP 2023 paper: leave it out, or {what}")
     if settings.seed_example and strategy in METHODS:
-        raise UsageError(f"--seed-example goes with self-reference: {strategy} shows no example")
+        raise UsageError(f"`seed_example` goes with self-reference: {strategy} shows no example")
     if strategy in METHODS:
         guide = guide_of(settings, source, strategy)
         text = prompt.instruction_for_one(task, guide, _extra(settings))
         attributes = _attributes(settings)
         if attributes and strategy != "attrprompt":
-            raise UsageError(f"--attributes goes with attrprompt or self-reference, not with {strategy}")
+            raise UsageError(f"`attributes` goes with attrprompt or self-reference, not with {strategy}")
         attributes = attributes or (guide.attributes if strategy == "attrprompt" else None) or None
         if strategy == "attrprompt" and not attributes:
             raise UsageError(
-                f"attrprompt needs attribute dimensions, and {task.name!r} has none: give --attributes FILE or ask"
+                f"attrprompt needs attribute dimensions, and {task.name!r} has none: give `attributes` FILE or ask"
             )
         known: dict[str, Any] = {"guide": guide, "contexts": settings.contexts or 20, "attributes": attributes}
         return _checked(Identity(**shared, example=None, instruction=text, **known))
     if source.example is None:
-        raise UsageError(f"--strategy {strategy} begins with a formatting example, and {task.name!r} has none")
+        raise UsageError(f"`strategy` {strategy} begins with a formatting example, and {task.name!r} has none")
     own = settings.seed_example is None and source.human is None and not settings.human_data
     drawn = settings.get("seed_example") == "human" and not (settings.paper and own)
     example, seed_from = _human_example(settings, source) if drawn else (source.example, None)
@@ -96,18 +96,18 @@ def without_effect(settings: Settings, strategy: str) -> list[str]:
         "chains": (", ".join(CHAINED), strategy not in CHAINED),
         "num_examples": ("self-reference and targen", strategy in ("attrprompt", "simprompt")),
         "embedding_model": (
-            "contrastive, similar and --near-duplicates",
+            "contrastive, similar and `near_duplicates`",
             strategy not in ("contrastive", "similar") and settings.near_duplicates is None,
         ),
         "description": (
-            "targen, attrprompt, simprompt, --verify and --self-correct",
+            "targen, attrprompt, simprompt, `verify` and `self_correct`",
             not judged and strategy in SELF_REFERENCE,
         ),
-        "verify_rule": ("--verify N", settings.verify_rule != "drop" and not settings.verify),
-        "leaks": ("--check-against", settings.leaks != "drop" and not settings.check_against),
+        "verify_rule": ("`verify` N", settings.verify_rule != "drop" and not settings.verify),
+        "leaks": ("`check_against`", settings.leaks != "drop" and not settings.check_against),
     }
     return [
-        f"--{name.replace('_', '-')} has no effect here: it goes with {with_what}"
+        f"`{name}` has no effect here: it goes with {with_what}"
         for name, (with_what, is_alone) in alone.items()
         if is_alone and getattr(settings, name) is not None
     ]
@@ -123,10 +123,10 @@ def guide_of(settings: Settings, source: Source, strategy: str) -> Guide:
     """The task in words: the user's, else the task's own."""
     guide = source.guide or Guide("")
     if settings.description is not None:
-        guide = replace(guide, description=text_or_file("--description", settings.description))
+        guide = replace(guide, description=text_or_file("`description`", settings.description))
     if not guide.description.strip():
         raise UsageError(
-            f"{strategy} shows the model no example, but the task in words: give --description 'what a row is, and "
+            f"{strategy} shows the model no example, but the task in words: give `description` 'what a row is, and "
             "what its answer says'"
         )
     guide.check(source.task)
@@ -138,7 +138,7 @@ def _attributes(settings: Settings) -> Mapping[str, Any] | None:
         return settings.attributes
     if settings.attributes == "ask":
         raise UsageError(
-            "attributes are asked for on the command line (--attributes ask), where a person approves them"
+            "attributes are asked for on the command line (`attributes` ask), where a person approves them"
         )
     found = read_json(settings.attributes, "an object of attribute dimensions")
     if not isinstance(found, Mapping):
@@ -153,7 +153,7 @@ def human_rows(settings: Settings, source: Source) -> dict[str, list[Row]]:
         return load_local(source.task, human_folder(source, data) if isinstance(data, str) else data)
     if source.human is None:
         raise UsageError(
-            f"the task {source.task.name!r} has no human data on the Hub: give JSON lines with --human-data FOLDER"
+            f"the task {source.task.name!r} has no human data on the Hub: give JSON lines with `human_data` FOLDER"
         )
     return load_hub(source.task, source.human)
 
@@ -174,4 +174,4 @@ def _extra(settings: Settings) -> str:
     given = settings.instruction_extra
     if given is None:
         return ""
-    return text_or_file("--instruction-extra", given)
+    return text_or_file("`instruction_extra`", given)

@@ -87,10 +87,10 @@ async def create(
     if num_rows < 1:
         raise UsageError(f"the number of rows must be at least 1, not {num_rows}")
     if concurrency < 1 or patience < 1:
-        raise UsageError(f"--concurrency and --patience must be at least 1, not {concurrency} and {patience}")
+        raise UsageError(f"`concurrency` and `patience` must be at least 1, not {concurrency} and {patience}")
     if balance and identity.task.labels is None:
         raise UsageError(
-            f"--balance evens out fixed labels, and each row of {identity.task.name!r} has its own options"
+            f"`balance` evens out fixed labels, and each row of {identity.task.name!r} has its own options"
         )
     tally = tally or Tally()
     tally.target = num_rows
@@ -353,7 +353,7 @@ class _Loop:
         sample += f"; {self.emission.short!r} is the label that is short" if self.emission.held else ""
         self._stop_short(
             f"no new row in {self.emission.barren} turns in a row, most often {code!r} "
-            f"({count} of {reasons.total()} rejected pieces){sample}. --patience allows more turns"
+            f"({count} of {reasons.total()} rejected pieces){sample}. `patience` allows more turns"
         )
 
     def _end_or_retry(self) -> None:

@@ -105,5 +105,5 @@ def confirm(plan: Plan, yes: bool) -> None:
     if plan.changed_from and not yes:
         raise UsageError(
             f"the instruction differs from that of the run {plan.changed_from[:8]}, all else is the same: this is "
-            f"another run, and about {plan.calls} calls would be bought anew. Add --yes (or yes=True) if that is meant"
+            f"another run, and about {plan.calls} calls would be bought anew. Add `yes=True` if that is meant"
         )

@@ -113,7 +113,7 @@ def _shape(task: Task) -> str:
 
 def _human(spec: str, name: str, split: str, task: Task | None, data: str | None) -> Rows:
     if name == "human" and task is None:
-        raise UsageError(f"{spec}: say of which task: --task NAME, or NAME:{split}")
+        raise UsageError(f"{spec}: say of which task: `task` NAME, or NAME:{split}")
     source = source_of(task) if name == "human" and task else tasks.load(name)
     splits = human_rows.load_local(source.task, human_folder(source, data)) if data else _from_hub(source)
     if split not in splits:
@@ -137,7 +137,7 @@ def human_folder(source: tasks.Source, data: str) -> Path:
 
 def _from_hub(source: tasks.Source) -> dict[str, list[Row]]:
     if source.human is None:
-        raise UsageError(f"the task {source.task.name!r} has no human data on the Hub: give --human-data DIR")
+        raise UsageError(f"the task {source.task.name!r} has no human data on the Hub: give `human_data` DIR")
     return human_rows.load_hub(source.task, source.human)
 
 
@@ -162,7 +162,7 @@ def _run(spec: str) -> Rows:
 
 def _file(spec: str, path: Path, task: Task | None) -> Rows:
     if task is None:
-        raise UsageError(f"{spec}: say which task its rows are of: --task NAME, a builder file, or a task.json")
+        raise UsageError(f"{spec}: say which task its rows are of: `task` NAME, a builder file, or a task.json")
     if not path.is_file():
         raise UsageError(f"there is no file {spec!r}")
     if path.suffix == ".jsonl":

@@ -50,18 +50,18 @@ class Output:
             self.folder.mkdir(parents=True, exist_ok=True)
             there = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
         except OSError as error:
-            raise UsageError(f"--out {str(self.folder)!r} cannot be written: {error.strerror or error}") from None
+            raise UsageError(f"`out` {str(self.folder)!r} cannot be written: {error.strerror or error}") from None
         if not there:
             return
         try:
             run = str(json.loads((self.folder / RUN_FILE).read_text("utf-8"))["run"])
         except (OSError, ValueError, KeyError, TypeError):
             raise UsageError(
-                f"--out {str(self.folder)!r} holds other files ({', '.join(there[:3])}): give an empty or a new folder"
+                f"`out` {str(self.folder)!r} holds other files ({', '.join(there[:3])}): give an empty or a new folder"
             ) from None
         if run != self._identity.digest:
             raise UsageError(
-                f"--out {str(self.folder)!r} holds the rows of the run {run[:8]}, this is "
+                f"`out` {str(self.folder)!r} holds the rows of the run {run[:8]}, this is "
                 f"{self._identity.digest[:8]}: give another folder"
             )
 

@@ -63,9 +63,9 @@ def choose(name: str, embedding_model: str | None = None) -> Features:
     if name == "tfidf" and embedding_model is None:
         return Tfidf()
     if name == "tfidf":
-        raise UsageError(f"--embedding-model {embedding_model!r} goes with --features embeddings")
+        raise UsageError(f"`embedding_model` {embedding_model!r} goes with `features` embeddings")
     if name != "embeddings":
-        raise UsageError(f"--features must be tfidf or embeddings, not {name!r}")
+        raise UsageError(f"`features` must be tfidf or embeddings, not {name!r}")
     return Embeddings(embedding_model or DEFAULT_EMBEDDING_MODEL)
 
 
@@ -149,10 +149,10 @@ class Embeddings:
     def __init__(self, model: str) -> None:
         if importlib.util.find_spec("sentence_transformers") is None:
             raise UsageError(
-                "--features embeddings needs sentence-transformers: pip install 'llm-created[linear,embed]'"
+                "`features` embeddings needs sentence-transformers: pip install 'llm-created[linear,embed]'"
             )
         if model.startswith((".", "/", "~")) and not os.path.isdir(os.path.expanduser(model)):
-            raise UsageError(f"--embedding-model: there is no folder {model!r}")
+            raise UsageError(f"`embedding_model`: there is no folder {model!r}")
         # Of a path the last part: results travel to other machines.
         short = model.rstrip("/").rpartition("/")[2]
         self.name, self.about = slug(short), f"embeddings of {short}"

@@ -159,8 +159,8 @@ def _commit() -> str:
     root = Path(__file__).resolve().parent.parent.parent
     if not (root / ".git").exists():
         return ""
-    # --exclude: a tag would take the place of the commit.
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"]
+    # `exclude`: a tag would take the place of the commit.
+    command = ["git", "-C", str(root), "describe", "`always`", "`dirty`", "`abbrev`=40", "`exclude`", "*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):

@@ -131,7 +131,7 @@ def _training(
     if not train.rows:
         raise UsageError(f"{run}: there is no row to train on")
     if num_rows is not None and not 1 <= num_rows <= len(train.rows):
-        raise UsageError(f"--num-rows {num_rows}: {run} has {len(train.rows):,} rows")
+        raise UsageError(f"`num_rows` {num_rows}: {run} has {len(train.rows):,} rows")
     # The order of a run is its own; a file may be sorted by label.
     rows = train.rows if train.kind == "created" else _shuffled(train.rows, seed)
     return train._replace(rows=rows[:num_rows]), len(rows)
@@ -169,7 +169,7 @@ def _human_rows(train: sources.Rows, on: Sequence[str], human_data: str | None, 
     elif source.human is not None:
         parts = human_rows.load_hub(train.task, source.human)
     else:
-        raise UsageError(f"the task {train.task.name!r} has no human data on the Hub: give --human-data DIR")
+        raise UsageError(f"the task {train.task.name!r} has no human data on the Hub: give `human_data` DIR")
     return _shuffled(parts.get("train", []), seed)[: len(train.rows)]
 
 

@@ -158,11 +158,13 @@ def _config(repo: str, config: str, paths: list[str]) -> str:
         raise RunFailed(f"{repo}: no configuration of a run is called {odd}: they are called {', '.join(STRATEGIES)}")
     found = known
     if not found:
-        raise UsageError(f"{repo} was not pushed with its journal (--with-journal), so its rows cannot be made again")
+        raise UsageError(
+            f"{repo} was not pushed with its journal (`with_journal=True`), so its rows cannot be made again"
+        )
     if config and config not in found:
         raise UsageError(f"{repo} has no configuration {config!r} with a journal: it has {', '.join(found)}")
     if not config and len(found) > 1:
-        raise UsageError(f"{repo} has several configurations: give --from {repo}@NAME with one of {', '.join(found)}")
+        raise UsageError(f"{repo} has several configurations: give `from` {repo}@NAME with one of {', '.join(found)}")
     return config or found[0]
 
 

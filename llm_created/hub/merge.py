@@ -73,7 +73,7 @@ class Merged:
             whose = f"the run {str(about['run'])[:8]}" if "run" in about else "something else"
             raise UsageError(
                 f"{self.how.repo} has a configuration {self.config!r} that is {whose}, and this is the run "
-                f"{self.run[:8]}: add --replace to put this in its place, or give another repository"
+                f"{self.run[:8]}: add `replace=True` to put this in its place, or give another repository"
             )
 
     def _same_task(self, text: str, others: list[str]) -> None:

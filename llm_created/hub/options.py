@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass, field
 
 from ..errors import UsageError
@@ -31,11 +30,6 @@ class Pushed:
     validation: float = 0.0
     options: card.Options = field(default_factory=card.Options)
 
-    @classmethod
-    def of(cls, args: argparse.Namespace, repo: str) -> Pushed:
-        """What the arguments say."""
-        return cls(repo, args.private, args.with_journal, args.replace, args.validation, card.Options.of(args))
-
     def check(self, model: str) -> None:
         """Say what is wrong before anything is bought or sent.
 
@@ -45,5 +39,5 @@ class Pushed:
         if model == DEMO:
             raise UsageError("these rows are the demo writer's: they are no data, and are never pushed")
         if not 0 <= self.validation < 1:
-            raise UsageError(f"--validation is a share of the rows, from 0 to below 1, not {self.validation}")
+            raise UsageError(f"`validation` is a share of the rows, from 0 to below 1, not {self.validation}")
         ready(self.repo)

@@ -1,4 +1,4 @@
-"""`create --from`: a run that was pushed with its replies, checked and grown by anybody."""
+"""`create `from``: a run that was pushed with its replies, checked and grown by anybody."""
 
 from __future__ import annotations
 
@@ -53,6 +53,6 @@ def _left_out(found: Published, settings: Settings) -> Iterator[str]:
             value = found.checks[name]
             shown = shorten(" ".join(value) if isinstance(value, list) else str(value), 80)
             model = found.checks.get("embedding_model") if name == "near_duplicates" else None
-            more = f" --embedding-model {model}" if model else ""
-            flag = f"--{name.replace('_', '-')} {shown}{more}"
+            more = f" `embedding_model` {model}" if model else ""
+            flag = f"`{name}` {shown}{more}"
             yield f"note: the published rows passed {flag}; {why}, so that is left out unless you give it"

@@ -138,7 +138,7 @@ def _open(api: Any, repo_id: str, repo_type: str, private: bool) -> Head:
         head = _look(api, repo_id, repo_type)
     if private and not head.private:
         raise UsageError(
-            f"{repo_id} is public, so --private cannot hold: make it private in its settings, or give another "
+            f"{repo_id} is public, so `private=True` cannot hold: make it private in its settings, or give another "
             "name. Nothing was pushed"
         )
     return head

@@ -40,5 +40,6 @@ def no_keys(files: Mapping[str, bytes], strict: str = "") -> None:
                 )
             if strict and name.endswith(strict) and _KEYS.search(line):
                 raise UsageError(
-                    f"{name}, line {number}, holds what looks like a key: nothing was pushed; leave out --with-journal"
+                    f"{name}, line {number}, holds what looks like a key: nothing was pushed; leave out "
+                    "`with_journal=True`"
                 )

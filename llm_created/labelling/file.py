@@ -81,7 +81,7 @@ def refuse(journal: Journal, path: Path, out: Path) -> None:
     known = journal.get("written", {}).get(_of(out), {})
     if known.get("of") == _of(path) and out.is_file() and _content(out.read_bytes()) in known["contents"]:
         return
-    raise UsageError(f"{str(out)!r} is there already, and not as this labelling wrote it: give another --out FILE")
+    raise UsageError(f"{str(out)!r} is there already, and not as this labelling wrote it: give another `out` FILE")
 
 
 def write(journal: Journal, path: Path, out: Path, text: str) -> None:

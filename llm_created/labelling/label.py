@@ -76,9 +76,9 @@ def labelling(
     """
     settings.check()
     if not settings.model:
-        raise UsageError("which model should label? Give --model NAME (--base-url URL for a server of your own)")
+        raise UsageError("which model should label? Give `model` NAME (`base_url` URL for a server of your own)")
     if not 1 <= votes <= 100:
-        raise UsageError(f"--votes takes the number of calls for each row, from 1 to 100, not {votes}")
+        raise UsageError(f"`votes` takes the number of calls for each row, from 1 to 100, not {votes}")
     task, shots = source.task, shots or Shots()
     guide = define.guide_of(settings, source, "label") if source.guide or settings.description is not None else None
     kind, about = "think" if chain_of_thought else "verify", guide.description.strip() if guide else ""

@@ -158,10 +158,10 @@ def _list_in(value: Any) -> list[Any] | None:
 def shots_for(source: Source, settings: Settings, count: int, file: str | None, asked: Collection[Row]) -> Shots:
     """Demonstrations from a file of labelled rows, else from the task's human training split; see `shots`."""
     if not 0 <= count <= 100:
-        raise UsageError(f"--shots takes the number of demonstrations, from 0 to 100, not {count}")
+        raise UsageError(f"`shots` takes the number of demonstrations, from 0 to 100, not {count}")
     if not count:
         if file:
-            raise UsageError("--shots-from FILE goes with --shots K")
+            raise UsageError("`shots_from` FILE goes with `shots` K")
         return Shots()
     candidates: Iterable[Case | Row]
     if file:
@@ -199,8 +199,8 @@ def shots(task: Task, candidates: Iterable[Case | Row], count: int, seed: int, a
         if not pools.get(label):
             kind = f" labelled {task.labels[label]!r}" if task.labels else ""
             raise UsageError(
-                f"--shots {count}: too few rows{kind} to draw from that are not themselves to be labelled; "
-                "ask for fewer, or give others with --shots-from FILE"
+                f"`shots` {count}: too few rows{kind} to draw from that are not themselves to be labelled; "
+                "ask for fewer, or give others with `shots_from` FILE"
             )
         drawn.append(pools[label].pop(0))
     return Shots(tuple(drawn), {row.id: explained[row.id] for row in drawn if row.id in explained})

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..runs.knobs import described
+from ..runs.settings import KNOBS
 from ..tasks import builtin as tasks
 from ..utils import user_code
 from .builder import Builder
@@ -43,8 +45,8 @@ def load_dataset(
         name (`str`, *optional*): the configuration: a strategy (`"tree"` by default) or `"human"`.
         data_files (`str`, *optional*): with `path="llm_created"`, the JSON file of the formatting example.
         split, cache_dir, download_mode, keep_in_memory, streaming, num_proc: as in `datasets.load_dataset`.
-        **settings: the fields of [`Settings`], such as `model`, `num_rows`, `base_url`; for an example's task also
-            `label_space`, `labels`, `answer_field`, `options_field`.
+        label_space, labels, answer_field, options_field: of the task that an example defines.
+        **settings: what follows here, and is declared in [`Settings`].
 
     Returns:
         `datasets.DatasetDict` or `datasets.Dataset`, or their iterable kinds if `streaming`.
@@ -81,3 +83,12 @@ def register() -> None:
     from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 
     _PACKAGED_DATASETS_MODULES["llm_created"] = ("llm_created.loading.example", "by-content")
+
+
+def _with_settings(text: str) -> str:
+    """A docstring with the settings after its `**settings`."""
+    mark = "declared in [`Settings`].\n"
+    return text.replace(mark, mark + "".join(f"            {line}\n" for line in described(KNOBS)))
+
+
+load_dataset.__doc__ = _with_settings(load_dataset.__doc__ or "")

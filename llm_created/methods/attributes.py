@@ -42,7 +42,7 @@ class Dimension(NamedTuple):
 
 
 def dimensions(value: Any, task: Task) -> tuple[Dimension, ...]:
-    """The dimensions in the JSON that `--attributes` names.
+    """The dimensions in the JSON that `attributes` names.
 
     Raises:
         UsageError: it is something else; the message shows the forms there are.
@@ -107,7 +107,7 @@ class Attributes:
         for one in self._dimensions:
             if one.about:
                 raise UsageError(
-                    f"the attribute {one.name!r} has no values: give a list of them in --attributes (only attrprompt "
+                    f"the attribute {one.name!r} has no values: give a list of them in `attributes` (only attrprompt "
                     "asks the model for values)"
                 )
 

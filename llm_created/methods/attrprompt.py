@@ -203,7 +203,7 @@ class AttrPrompt:
                     of = f" for {label!r}" if one.per_label else ""
                     raise RunFailed(
                         f"the model gave no values of the attribute {one.name!r}{of}, asked three times: give them in "
-                        "--attributes FILE"
+                        "`attributes` FILE"
                     )
 
     def committed(self, turn: Turn, rows: Sequence[Row]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,11 +59,6 @@ class Options:
     language: Sequence[str] = field(default=())
     overlap: str | None = None
     shows_seed: bool = False
-
-    @classmethod
-    def of(cls, args: argparse.Namespace) -> Options:
-        """What the arguments say."""
-        return cls(args.license, tuple(args.language or ()), args.overlap)
 
 
 def facts(journal: Journal, task: Task, rows: Sequence[Row], options: Options) -> dict[str, Any]:

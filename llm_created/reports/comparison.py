@@ -49,16 +49,16 @@ def same_task(runs: Sequence[Ledger]) -> bool:
 def equal_budget(runs: Sequence[Ledger], at: str, wanted: float | None) -> float:
     """What every run is cut to: what is wanted, or the smallest total."""
     if wanted is not None and not wanted > 0:
-        raise UsageError(f"--budget must be above 0, not {wanted:g}")
+        raise UsageError(f"`budget` must be above 0, not {wanted:g}")
     totals = [run.total(at) for run in runs]
     for run, total in zip(runs, totals, strict=True):
         name = f"the run {run.about['run']}"
         if math.isnan(total):
-            raise UsageError(f"the price of {name} is not known (--price of create): compare --at tokens")
+            raise UsageError(f"the price of {name} is not known (`price` of create): compare --at tokens")
         if not total:
             raise UsageError(f"{name} {'was free' if at == 'dollars' else f'has no {at}'}: compare --at calls")
         if wanted is not None and wanted > total:
-            raise UsageError(f"--budget {wanted:g}: {name} has {amount(at, total)}; give no more, or grow that run")
+            raise UsageError(f"`budget` {wanted:g}: {name} has {amount(at, total)}; give no more, or grow that run")
     budget = min(totals) if wanted is None else wanted
     return max(int(budget), 1) if at == "rows" else budget
 

@@ -8,28 +8,17 @@ from typing import Any
 
 from ..prompts import examples as prompt
 from ..runs.identity import METHODS
-from ..runs.settings import DEMO
+from ..runs.knobs import EMISSION, IDENTITY
+from ..runs.settings import DEMO, KNOBS
 from ..tasks import builtin as tasks
 from ..tasks.builtin import Source
 from ..tasks.guide import Guide
 from ..tasks.task import Task
 
-# Flags of `create` and their defaults, where they are part of what a run is.
-_FLAGS = {"num_examples": 5, "chains": 8, "contexts": 20, "seed": 42, "temperature": 1.0, "top_p": 1.0}
+# Settings that are part of what a run is, and are named where they are not as usual.
+_NUMBERS = [one for one in KNOBS.values() if one.kind == IDENTITY and one.type.startswith(("int", "float"))]
 # Values of an attribute that are named one by one, in characters.
 _LONGEST_NAMED = 160
-_BY_PAPER = ("num_examples", "chains", "temperature", "top_p")
-# What becomes of a row by the rule of a judge: of several votes, and of one call.
-_BY_VOTES = {
-    "drop": "a row stays if more than half are for its answer",
-    "relabel": "a row gets the answer that more than half are for, and without one it is left out",
-    "keep": "every row stays as it is",
-}
-_BY_CALL = {
-    "drop": "a row stays if its answer is confirmed",
-    "relabel": "a row gets the answer that is held right, and without one it is left out",
-    "keep": "every row stays as it is",
-}
 
 
 def again(
@@ -44,34 +33,46 @@ def again(
     source = tasks.load(task.name) if task.name in tasks.names() else None
     own = source if source is not None and source.task == task else None
     method = identity["strategy"] if identity["strategy"] in METHODS else ""
-    words = [task.name] if own and (_same(identity, own) or seed_from) else ["--example", "task.json"]
     paper, extra = _wording(identity, task)
+    words = [task.name] if own and (_same(identity, own) or seed_from) else ["--example", "task.json"]
     words += ["--paper"] if paper else []
-    if seed_from:
-        words += [] if paper else ["--seed-example", "human"]
-        words += [] if seed_from["dataset"] else ["--human-data", "FOLDER"]
-    elif paper:
-        words += ["--seed-example", "own"]
+    words += _example_words(seed_from, paper)
     words += ["--model", identity["model"]]
     words += [] if provider == "OpenAI" or identity["model"] == DEMO else ["--base-url", "URL"]
     words += ["--method" if method else "--strategy", identity["strategy"], "-n", str(num_rows)]
-    for name, default in _FLAGS.items():
-        chosen = name in identity and identity[name] != default and not (paper and name in _BY_PAPER)
-        if chosen and not (name == "num_examples" and method in ("attrprompt", "simprompt")):
-            words += [f"--{name.replace('_', '-')}", str(identity[name])]
+    words += _number_words(identity, paper, method)
     if "embedding_model" in identity and not paper:
         words += ["--embedding-model", identity["embedding_model"]]
-    if identity.get("attributes") and not (
-        method and own and own.guide and own.guide.attributes == identity["attributes"]
-    ):
+    guide = own.guide if own and method else None
+    if identity.get("attributes") and not (guide and guide.attributes == identity["attributes"]):
         words += ["--attributes", "ATTRIBUTES.json"]
     words += ["--instruction-extra", "FILE"] if extra else []
+    return shlex.join(["llm-created", "create", *words, *_check_words(checks, method)])
+
+
+def _example_words(seed_from: Mapping[str, Any] | None, paper: bool) -> list[str]:
+    """Where the formatting example is from, where that is not as usual."""
+    if not seed_from:
+        return ["--seed-example", "own"] if paper else []
+    drawn = [] if paper else ["--seed-example", "human"]
+    return drawn + ([] if seed_from["dataset"] else ["--human-data", "FOLDER"])
+
+
+def _number_words(identity: Mapping[str, Any], paper: bool, method: str) -> list[str]:
+    words: list[str] = []
+    for one in _NUMBERS:
+        usual = one.name not in identity or identity[one.name] == one.stands_for or (paper and one.paper is not None)
+        if not usual and not (one.name == "num_examples" and method in ("attrprompt", "simprompt")):
+            words += [one.option, str(identity[one.name])]
+    return words
+
+
+def _check_words(checks: Mapping[str, Any], method: str) -> list[str]:
+    words: list[str] = []
     for name, value in checks.items():
         if not (name == "self_correct" and method == "targen" and value == "relabel"):
-            words += [f"--{name.replace('_', '-')}", *(map(str, value) if isinstance(value, list) else [str(value)])]
-    if method == "targen" and "self_correct" not in checks:
-        words += ["--self-correct", "off"]
-    return shlex.join(["llm-created", "create", *words])
+            words += [KNOBS[name].option, *(map(str, value) if isinstance(value, list) else [str(value)])]
+    return words + (["--self-correct", "off"] if method == "targen" and "self_correct" not in checks else [])
 
 
 def _same(identity: Mapping[str, Any], source: Source) -> bool:
@@ -100,24 +101,8 @@ def _wording(identity: Mapping[str, Any], task: Task) -> tuple[bool, str]:
 
 def checks_said(checks: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The emission checks of a run, as its journal names them: what each is called, and what it does."""
-    said: dict[str, str] = {}
-    if checks.get("filter"):
-        said["filter"] = f"{checks['filter']}, a function that says which rows are left out"
-    if checks.get("near_duplicates"):
-        said["near-duplicates"] = (
-            f"a row whose cosine to an earlier one is {checks['near_duplicates']} or more is left out"
-        )
-    if checks.get("check_against"):
-        what = "is left out" if checks.get("leaks") != "report" else "stays, and is counted"
-        said["leakage"] = f"a row that repeats one of {', '.join(checks['check_against'])} {what}"
-    if checks.get("self_correct"):
-        said["self-correction"] = f"one call sees the answer and rechecks it: {_BY_CALL[checks['self_correct']]}"
-    if checks.get("verify"):
-        votes = "one blind vote" if checks["verify"] == 1 else f"{checks['verify']} blind votes"
-        said["verification"] = f"{votes} on the answer: {_BY_VOTES[checks.get('verify_rule') or 'drop']}"
-    if checks.get("balance"):
-        said["balance"] = "rows are held back so that at every point the labels are even, to within one row"
-    return list(said.items())
+    words = {name: one.put(checks.get(name) or one.stands_for) for name, one in KNOBS.items() if one.kind == EMISSION}
+    return [(one.card, one.said.format_map(words)) for name, one in KNOBS.items() if one.card and checks.get(name)]
 
 
 def attributes_said(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:

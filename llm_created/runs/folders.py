@@ -81,11 +81,11 @@ def check_name(name: str, digest: str) -> None:
         UsageError: the name is not usable, or another run has it.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(f"--name {name!r}: use up to 64 letters, digits, '.', '_' and '-'")
+        raise UsageError(f"`name` {name!r}: use up to 64 letters, digits, '.', '_' and '-'")
     for other, _, taken in all_runs():
         if taken == name and other != digest:
             raise UsageError(
-                f"--name {name!r} is the name of the run {other[:8]}, which had other settings: "
+                f"`name` {name!r} is the name of the run {other[:8]}, which had other settings: "
                 "give another name, or the settings of that run"
             )
 

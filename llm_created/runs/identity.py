@@ -73,15 +73,15 @@ class Identity:
     def __post_init__(self) -> None:
         object.__setattr__(self, "strategy", known_strategy(self.strategy))
         if not 1 <= self.chains <= MAX_CHAINS:
-            raise UsageError(f"--chains must be from 1 to {MAX_CHAINS:,}, not {self.chains}")
+            raise UsageError(f"`chains` must be from 1 to {MAX_CHAINS:,}, not {self.chains}")
         if not 1 <= self.num_examples <= 100:
-            raise UsageError(f"--num-examples must be from 1 to 100, not {self.num_examples}")
+            raise UsageError(f"`num_examples` must be from 1 to 100, not {self.num_examples}")
         if not 1 <= self.contexts <= 100:
-            raise UsageError(f"--contexts must be from 1 to 100, not {self.contexts}")
+            raise UsageError(f"`contexts` must be from 1 to 100, not {self.contexts}")
         if not 0 <= self.temperature <= 2:
-            raise UsageError(f"--temperature must be from 0 to 2, not {self.temperature}")
+            raise UsageError(f"`temperature` must be from 0 to 2, not {self.temperature}")
         if not 0 < self.top_p <= 1:
-            raise UsageError(f"--top-p must be above 0 and at most 1, not {self.top_p}")
+            raise UsageError(f"`top_p` must be above 0 and at most 1, not {self.top_p}")
 
     @property
     def embeds(self) -> bool:
@@ -92,7 +92,7 @@ class Identity:
     def seed_row(self) -> Row:
         """The formatting example as a row of depth 0. It is never a row of the dataset."""
         if self.example is None:
-            raise UsageError(f"--strategy {self.strategy} begins with a formatting example: give --example my.json")
+            raise UsageError(f"`strategy` {self.strategy} begins with a formatting example: give `example` my.json")
         return self.task.seed_row(self.example)
 
     @property

@@ -95,7 +95,7 @@ def find(name_or_path: str) -> Path:
         return path
     if name_or_path not in names():
         raise UsageError(
-            f"unknown task {name_or_path!r}{nearest(name_or_path, names())}; a task of your own: --example my.json"
+            f"unknown task {name_or_path!r}{nearest(name_or_path, names())}; a task of your own: `example` my.json"
         )
     return folder() / f"{name_or_path}.py"
 
@@ -126,8 +126,8 @@ def from_example(
     if _is_task(example):
         if label_space or labels or answer_field or options_field:
             raise UsageError(
-                f"{path!r} is a task.json, which says what its fields and labels are: leave out --label-space, "
-                "--labels, --answer-field and --options-field"
+                f"{path!r} is a task.json, which says what its fields and labels are: leave out `label_space`, "
+                "`labels`, `answer_field` and `options_field`"
             )
         shown, guide = example.get("example"), example.get("guide")
         if shown is not None and not isinstance(shown, dict):
@@ -160,7 +160,7 @@ def from_fields(
     known = tuple(label.strip() for label in labels.split(",")) if labels else None
     if (known is None) == (num_options is None):
         raise UsageError(
-            "with --fields give --labels A,B,C (the same for all rows) or --num-options N (a row has its own)"
+            "with `fields` give `labels` A,B,C (the same for all rows) or `num_options` N (a row has its own)"
         )
     task = Task("my-task", inputs, answer_field or "answer", options_field or "options", known, num_options)
     return Source(task, None)

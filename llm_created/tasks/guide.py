@@ -25,7 +25,7 @@ class Guide:
         draws (`Mapping[str, tuple[str, ...]]`, *optional*): input fields whose value is one of a few and is drawn
             evenly before a row is written, such as COPA's `{"question": ("cause", "effect")}`.
         source (`str`, *optional*): what kind of text a row is, for AttrPrompt: `"a news article"`.
-        attributes (`Mapping[str, Any]`, *optional*): attribute dimensions, as in the file of `--attributes`: a list of
+        attributes (`Mapping[str, Any]`, *optional*): attribute dimensions, as in the file of `attributes`: a list of
             values; for each label a list of values; or what is to be asked of the model, as a text (`"a region"`:
             values for all labels) or as `{"per_label": "a kind of sport"}` (values for each label).
     """

@@ -25,15 +25,15 @@ def infer(
     present = _present(example)
     keys = ", ".join(map(repr, present))
     if label_space not in (None, "fixed", "variable"):
-        raise UsageError(f"--label-space is 'fixed' or 'variable', not {label_space!r}")
+        raise UsageError(f"`label_space` is 'fixed' or 'variable', not {label_space!r}")
     if labels and label_space == "variable":
-        raise UsageError("--labels gives a fixed label space: leave out --label-space variable, or --labels")
+        raise UsageError("`labels` gives a fixed label space: leave out `label_space` variable, or `labels`")
     options_key = _options_key(present, options_field, keys)
     listed = [] if options_key is None else _listed(options_key, present[options_key])
     if options_key is None and not labels:
         raise UsageError(
-            f"the example has no list of options (keys seen: {keys}): give its labels with --labels a,b,c, "
-            "or name the list with --options-field KEY"
+            f"the example has no list of options (keys seen: {keys}): give its labels with `labels` a,b,c, "
+            "or name the list with `options_field` KEY"
         )
     answer_key = _answer_key(present, options_key, listed or list(labels or ()), answer_field, keys)
     if options_key is not None:
@@ -73,11 +73,11 @@ def _present(example: object) -> dict[str, Any]:
 def _options_key(present: Mapping[str, Any], given: str | None, keys: str) -> str | None:
     if given is not None:
         if given not in present:
-            raise UsageError(f"--options-field {given!r} is not a key of the example; its keys are {keys}")
+            raise UsageError(f"`options_field` {given!r} is not a key of the example; its keys are {keys}")
         return given
     lists = [key for key, value in present.items() if isinstance(value, list)]
     if len(lists) > 1:
-        raise UsageError(f"the example has several lists ({', '.join(lists)}): say which with --options-field KEY")
+        raise UsageError(f"the example has several lists ({', '.join(lists)}): say which with `options_field` KEY")
     return lists[0] if lists else None
 
 
@@ -100,7 +100,7 @@ def _answer_key(
 ) -> str:
     if given is not None:
         if given not in present:
-            raise UsageError(f"--answer-field {given!r} is not a key of the example; its keys are {keys}")
+            raise UsageError(f"`answer_field` {given!r} is not a key of the example; its keys are {keys}")
         return given
     scalars = [key for key, value in present.items() if key != options_key and not isinstance(value, list)]
     named = [key for name in _ANSWER_NAMES for key in scalars if fold(key) == name]
@@ -110,7 +110,7 @@ def _answer_key(
     fitting = [key for key in scalars if fold(scalar(present[key]) or "") in folded]
     if len(fitting) == 1:
         return fitting[0]
-    raise UsageError(f"which field is the answer cannot be told (keys seen: {keys}): name it with --answer-field KEY")
+    raise UsageError(f"which field is the answer cannot be told (keys seen: {keys}): name it with `answer_field` KEY")
 
 
 def _label_space(
@@ -121,15 +121,15 @@ def _label_space(
     if labels:
         if {fold(label) for label in labels} != folded:
             given = ",".join(labels)
-            raise UsageError(f"--labels {given} and the example's {key!r} {listed} differ: give one of them")
+            raise UsageError(f"`labels` {given} and the example's {key!r} {listed} differ: give one of them")
         return labels
     if label_space == "fixed" or (label_space is None and folded in _OBVIOUS):
         return listed
     if label_space == "variable":
         return None
     raise UsageError(
-        f"do the options {key!r} {listed} stay the same in every row? Then --label-space fixed; "
-        "if each row brings its own: --label-space variable"
+        f"do the options {key!r} {listed} stay the same in every row? Then `label_space` fixed; "
+        "if each row brings its own: `label_space` variable"
     )
 
 

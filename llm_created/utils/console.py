@@ -168,12 +168,25 @@ def show_logs() -> None:
     logging.basicConfig(format="%(message)s", handlers=[Door()])
 
 
+# A setting in a message, as Python spells it: `name`, `name=True`, `name='value'`.
+_SETTING = re.compile(r"`([a-z_]+)(?:=(?:True|'([^`']*)'))?`")
+
+
 class Parser(argparse.ArgumentParser):
     """A parser of arguments whose help and errors, which repeat what was typed, go through the door."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.color = False  # its own escape sequences, from Python 3.14 on
+
+    def spoken(self, text: str) -> str:
+        """A message of the library, which speaks of settings, in the words of this command line."""
+        known = {one.dest: one.option_strings[0] for one in self._actions if one.option_strings}
+
+        def flag(found: re.Match[str]) -> str:
+            return known[found[1]] + (f" {found[2]}" if found[2] else "") if found[1] in known else found[0]
+
+        return _SETTING.sub(flag, text)
 
     def error(self, message: str) -> Any:
         self.exit(2, f"error: {_line(message)} (`{self.prog} --help` shows what there is)\n")

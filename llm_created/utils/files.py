@@ -79,7 +79,7 @@ def cannot_write(path: Path, error: OSError) -> RunFailed:
     """The error for a file that cannot be written."""
     what = error.strerror or str(error)
     return RunFailed(
-        f"cannot write {path}: {what}. The replies are kept: mend that, or give another --out, and run the same "
+        f"cannot write {path}: {what}. The replies are kept: mend that, or give another `out`, and run the same "
         "command again"
     )
 

@@ -1,0 +1,120 @@
+"""How a setting is declared: once, with all that is said of it anywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from ..errors import UsageError
+
+# What a setting decides: the rows of a run, which of them are emitted, how they are asked for, where the run stops.
+IDENTITY, EMISSION, TRANSPORT, STOP = "identity", "emission", "transport", "stop"
+
+
+class Knob(NamedTuple):
+    """One setting.
+
+    Attributes:
+        name (`str`): the keyword in Python; on the command line `name` with hyphens, or `flag`.
+        type (`str`): of its values, as annotated.
+        default (`Any`): `None` where what is given has to be told from what is not.
+        kind (`str`): `"identity"`, `"emission"`, `"transport"` or `"stop"`.
+        help (`str`): what it is, in a line.
+        usual (`Any`): what `None` stands for.
+        paper (`Any`): what the EMNLP 2023 paper used, and `paper=True` sets.
+        choices (`tuple[Any, ...]`): the values that it takes.
+        least, above, most (`float`, *optional*): bounds of a number.
+        metavar (`str`): what stands for a value in the help of the command line.
+        bare (`Any`): the value of the flag alone.
+        flag (`str`): another name on the command line.
+        of_task (`bool`): shown there with the task.
+        python (`bool`): a keyword that the command line has in another form.
+        card, said (`str`): of an emission check, what a card calls it, and what it does, with other settings by name.
+        words (`Mapping[Any, str]`): values as they are put there; else `unit` with the value.
+    """
+
+    name: str
+    type: str
+    default: Any
+    kind: str
+    help: str
+    usual: Any = None
+    paper: Any = None
+    choices: tuple[Any, ...] = ()
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    metavar: str = ""
+    bare: Any = None
+    flag: str = ""
+    of_task: bool = False
+    python: bool = False
+    card: str = ""
+    said: str = ""
+    words: Mapping[Any, str] = MappingProxyType({})
+    unit: str = "{}"
+
+    @property
+    def option(self) -> str:
+        """Its name on the command line."""
+        return self.flag or f"--{self.name.replace('_', '-')}"
+
+    @property
+    def stands_for(self) -> Any:
+        """The value that holds where none is given."""
+        return self.usual if self.default is None else self.default
+
+    def put(self, value: Any) -> str:
+        """A value in words."""
+        listed = ", ".join(map(str, value)) if isinstance(value, list) else value
+        return self.words.get(listed) or self.unit.format(listed)
+
+    def check(self, value: Any) -> None:
+        """Say what is wrong with a value.
+
+        Raises:
+            UsageError: it is of another type, out of bounds, or none of the choices.
+        """
+        if value is None:
+            return
+        kind = self.type.removesuffix(" | None")
+        wanted = {"int": (int,), "float": (int, float), "bool": (bool,)}.get(kind)
+        if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and kind != "bool")):
+            raise UsageError(f"`{self.name}` must be {'an' if kind == 'int' else 'a'} {kind}, not {value!r}")
+        if self.choices and value not in self.choices:
+            known = ", ".join(one for one in self.choices if isinstance(one, str))
+            raise UsageError(f"`{self.name}` must be one of {known}, not {value!r}")
+        low = -math.inf if self.least is None else self.least
+        fits = not wanted or kind == "bool" or (low <= value <= (self.most or math.inf) and math.isfinite(value))
+        if not fits or (self.above is not None and not value > self.above):
+            raise UsageError(f"`{self.name}` must be {self._bounds}, not {value}")
+
+    @property
+    def _bounds(self) -> str:
+        if self.above is not None:
+            return f"above {self.above:g}" + (f" and at most {self.most:g}" if self.most else ", and finite")
+        return f"from {self.least:g} to {self.most:g}" if self.most else f"at least {self.least:g}"
+
+
+def knob(default: Any, kind: str, about: str, **more: Any) -> Any:
+    """A field of `Settings` with what is said of it; `more` are the other attributes of [`Knob`]."""
+    return dataclasses.field(default=default, metadata={"kind": kind, "help": about, **more})
+
+
+def table(settings: type) -> Mapping[str, Knob]:
+    """The settings of a dataclass whose fields are knobs, by name."""
+    fields = dataclasses.fields(settings)
+    return {one.name: Knob(one.name, str(one.type), one.default, **one.metadata) for one in fields}
+
+
+def described(knobs: Mapping[str, Knob]) -> Iterator[str]:
+    """The settings as the lines of a docstring's `Args`."""
+    for one in knobs.values():
+        kind = one.type.removesuffix(" | None").replace("Callable[[Mapping[str, Any]], str | None]", "Callable")
+        kinds = " or ".join(f"`{part.strip()}`" for part in kind.split(" | "))
+        value = one.stands_for
+        shown = "*optional*" if value is None else f"defaults to `{value!r}`"
+        yield f"{one.name} ({kinds}, {shown}): {one.help}."
