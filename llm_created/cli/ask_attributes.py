@@ -20,6 +20,7 @@ from ..tasks.task import Reason, Task
 from ..utils import console
 from ..utils.files import read_json, write_json
 from ..utils.text import shorten, slug
+from .parser import parser
 
 _INSTRUCTION = """\
 You help to plan a dataset. {description}
@@ -100,7 +101,7 @@ def _usable(value: Mapping[str, Any], task: Task) -> dict[str, Any]:
         try:
             dimensions({name: one}, task)
         except UsageError as error:
-            console.say(f"left out: {error}")
+            console.say(f"left out: {parser()[1]['create'].spoken(str(error))}")
         else:
             found[name] = one
     return found

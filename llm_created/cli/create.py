@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from ..hub.fetched import Published
 
 
+def _tell(text: str) -> None:
+    """Say what the library says, in the words of this command line."""
+    say(parser()[1]["create"].spoken(text))
+
+
 def _source(args: argparse.Namespace) -> Source:
     """The task that the arguments name."""
     of_example = ("label_space", "labels", "answer_field", "options_field")
@@ -80,7 +85,7 @@ def _run_of(args: argparse.Namespace) -> tuple[Settings, Identity]:
     made = identity(settings, source, strategy)
     ready(settings, made)
     for line in without_effect(settings, strategy):
-        say(f"note: {parser()[1]['create'].spoken(line)}")
+        _tell(f"note: {line}")
     return settings, made
 
 
@@ -194,7 +199,7 @@ def fill(
         from .create_from import agreed
 
         again, said, lacking = made_again(published, settings, journal)
-        say(said)
+        _tell(said)
         if len(again) == settings.num_rows or not published.grows:
             for row in again:
                 output.add(row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from functools import cache
 
 from ..utils import console
 from . import flags
@@ -16,6 +17,7 @@ one formatting example in, a dataset out:
 """
 
 
+@cache
 def parser() -> tuple[console.Parser, Mapping[str, console.Parser]]:
     """The whole command line, and each command's own."""
     parser = console.Parser(

@@ -108,7 +108,7 @@ def evaluate(
     tests = [_test(spec, train, folder) for spec in dict.fromkeys(on)]
     names = [test.name for test in tests]
     if len(set(names)) < len(names):
-        raise UsageError(f"--on: two test sets have one name ({', '.join(sorted(names))}): rename a file")
+        raise UsageError(f"`on`: two test sets have one name ({', '.join(sorted(names))}): rename a file")
     people = _human_rows(train, on, human_data, seed)
     sizes = sorted({max(1, round(len(train.rows) * fraction)) for fraction in FRACTIONS})
     by_size = {size: _predictions(train.task, seen, train.rows[:size], tests) for size in sizes}

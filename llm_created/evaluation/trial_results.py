@@ -22,7 +22,7 @@ def check(on: Sequence[str]) -> None:
         UsageError: one is the demo writer's.
     """
     if demo_rows.NAME in on:
-        raise UsageError("`results`: held-out demo rows are a plumbing check, not a result; leave out `--on demo`")
+        raise UsageError("`results`: held-out demo rows are a plumbing check, not a result; leave out `on` demo")
 
 
 def write(trial: Trial, root: str) -> list[Path]:

@@ -54,9 +54,9 @@ def equal_budget(runs: Sequence[Ledger], at: str, wanted: float | None) -> float
     for run, total in zip(runs, totals, strict=True):
         name = f"the run {run.about['run']}"
         if math.isnan(total):
-            raise UsageError(f"the price of {name} is not known (`price` of create): compare --at tokens")
+            raise UsageError(f"the price of {name} is not known (`price` of create): compare `at` tokens")
         if not total:
-            raise UsageError(f"{name} {'was free' if at == 'dollars' else f'has no {at}'}: compare --at calls")
+            raise UsageError(f"{name} {'was free' if at == 'dollars' else f'has no {at}'}: compare `at` calls")
         if wanted is not None and wanted > total:
             raise UsageError(f"`budget` {wanted:g}: {name} has {amount(at, total)}; give no more, or grow that run")
     budget = min(totals) if wanted is None else wanted
@@ -82,7 +82,7 @@ def told(runs: Sequence[Ledger], found: Sequence[dict[str, Any]], fewest: int) -
     if not fewest:
         yield "the texts are not compared: a run has no rows at this budget"
     if any(one["scores"] for one in found):
-        yield "accuracies are of models trained on as many rows as stand beside them, whatever --at says"
+        yield "accuracies are of models trained on as many rows as stand beside them, whatever `at` says"
 
 
 def _by_run(found: Sequence[dict[str, Any]], fewest: int) -> dict[str, list[str]]:

@@ -95,7 +95,7 @@ class Knob(NamedTuple):
     @property
     def _bounds(self) -> str:
         if self.above is not None:
-            return f"above {self.above:g}" + (f" and at most {self.most:g}" if self.most else ", and finite")
+            return f"above {self.above:g} and at most {self.most:g}" if self.most else f"a number above {self.above:g}"
         return f"from {self.least:g} to {self.most:g}" if self.most else f"at least {self.least:g}"
 
 

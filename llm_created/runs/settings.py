@@ -76,7 +76,7 @@ class Settings:
         usual="own", paper="human", choices=("own", "human"), of_task=True,
     )  # fmt: skip
     human_data: str | Mapping[str, str] | None = knob(
-        None, TRANSPORT, "JSON lines in place of the Hub: a folder with train.jsonl, dev.jsonl ...", metavar="DIR",
+        None, TRANSPORT, "JSON lines in place of the Hub: a folder with train.jsonl and others", metavar="DIR",
         of_task=True,
     )  # fmt: skip
     base_url: str | None = knob(
@@ -93,8 +93,8 @@ class Settings:
     rpm: float | None = knob(None, TRANSPORT, "requests a minute", metavar="N", above=0)
     tpm: float | None = knob(None, TRANSPORT, "tokens a minute", metavar="N", above=0)
     max_cost: float | None = knob(None, STOP, "cap in dollars, over the life of the run", metavar="USD", above=0)
-    max_tokens_total: int | None = knob(None, STOP, "cap in tokens, over the life of the run", metavar="N", least=1)
-    max_calls: int | None = knob(None, STOP, "cap in HTTP requests, over the life of the run", metavar="N", least=1)
+    max_tokens_total: int | None = knob(None, STOP, "cap in tokens, over the life of the run", metavar="N", above=0)
+    max_calls: int | None = knob(None, STOP, "cap in HTTP requests, over the life of the run", metavar="N", above=0)
     price: str | None = knob(None, STOP, "dollars per million prompt and completion tokens", metavar="IN,OUT")
     patience: int = knob(20, STOP, "turns in a row without a new row that end the run", metavar="N", least=1)
     # In the order in which a row meets them.
@@ -105,7 +105,8 @@ class Settings:
     )  # fmt: skip
     near_duplicates: float | None = knob(
         None, EMISSION, "leave out rows as like an earlier one as this cosine, e.g. 0.9", metavar="COS", above=0,
-        most=1, card="near-duplicates", said="a row whose cosine to an earlier one is {near_duplicates} or more is left out",
+        most=1,
+        card="near-duplicates", said="a row whose cosine to an earlier one is {near_duplicates} or more is left out",
     )  # fmt: skip
     check_against: Sequence[str] | None = knob(
         None, EMISSION, "evaluation sets that no row may repeat: `csqa:test`, files", metavar="SET",

@@ -168,7 +168,7 @@ def test_wild_texts_are_read_and_can_be_stored(server: Server, reply: str) -> No
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        ("html", "--base-url end in /v1"),
+        ("html", "`base_url` end in /v1"),
         ("list", r"'\[\]'"),
         ("no_choices", "without choices"),
         ("error_200", "Provider"),
@@ -255,7 +255,7 @@ def test_a_wrong_key(server: Server) -> None:
 
 def test_an_unknown_model(server: Server) -> None:
     server.reset(error="unknown_model")
-    with pytest.raises(RunFailed, match=r"unknown model 'm'.*check --model and --base-url"):
+    with pytest.raises(RunFailed, match=r"unknown model 'm'.*check `model` and `base_url`"):
         one(server.url)
     assert server.calls() == 1
 
@@ -342,7 +342,7 @@ def test_many_at_once_meet_a_refusal(server: Server) -> None:
 def test_structured_output_on_is_an_error_where_the_server_has_none(server: Server) -> None:
     server.reset(refuses=["response_format"])
     for transport in (None, {"refused": ["response_format"]}):
-        with pytest.raises(RunFailed, match="refuses response_format: use --structured auto or off"):
+        with pytest.raises(RunFailed, match="refuses response_format: use `structured` auto or off"):
             one(server.url, structured="on", transport=transport)
     server.reset()
     assert one(server.url, structured="off").text
@@ -367,13 +367,13 @@ def test_a_server_that_is_not_there() -> None:
 def test_a_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(RunFailed, match=r"http://nonexistent\.invalid: .*[Nn]ame.*--base-url right\?"):
+    with pytest.raises(RunFailed, match=r"http://nonexistent\.invalid: .*[Nn]ame.*`base_url` right\?"):
         one("http://nonexistent.invalid/v1")
 
 
 def test_a_server_that_hangs(server: Server) -> None:
     server.reset(hang=1.0)
-    with pytest.raises(RunFailed, match=r"no answer within 0.05 seconds \(--timeout\)"):
+    with pytest.raises(RunFailed, match=r"no answer within 0.05 seconds \(`timeout`\)"):
         one(server.url, timeout=0.05)
     assert server.calls() == 1 + openai_client.FIRST_RETRIES
 
@@ -483,7 +483,7 @@ def test_tokens_a_minute_learn_what_a_reply_takes() -> None:
 
 def test_openai_itself_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
-    with pytest.raises(UsageError, match="OPENAI_API_KEY is not set: export your key, point --base-url at a local"):
+    with pytest.raises(UsageError, match="OPENAI_API_KEY is not set: export your key, point `base_url` at a local"):
         OpenAIClient("m")
     monkeypatch.setenv("MY_KEY", "two words")
     with pytest.raises(UsageError, match="MY_KEY holds white space") as caught:
@@ -595,7 +595,7 @@ def test_a_retry_needs_room_under_the_cap() -> None:
     reserved = budget.reserve(MESSAGES, 5)
     assert reserved is not None
     budget.retry(reserved.usage, lost=False)
-    with pytest.raises(CapReached, match="--max-calls 2 is used up"):
+    with pytest.raises(CapReached, match="`max_calls` 2 is used up"):
         budget.retry(reserved.usage, lost=False)
     assert budget.reserve(MESSAGES, 5) is None
 

@@ -230,7 +230,7 @@ def test_what_failed_and_has_no_room_is_a_cap_and_not_a_hang(tmp_path: Path) -> 
     _, ended = run_told(
         tmp_path / "run", identity("naive"), Dear(), 100, concurrency=4, budget=Budget(max_tokens_total=9_000)
     )
-    assert isinstance(ended, StoppedShort) and "--max-tokens-total 9000 leaves no room" in str(ended)
+    assert isinstance(ended, StoppedShort) and "`max_tokens_total` 9000 leaves no room" in str(ended)
 
 
 class BrokenSimilarity(HashSimilarity):
@@ -426,7 +426,7 @@ def test_a_cap_in_tokens_holds_whatever_the_spread_of_replies(spread: float, cap
         who = identity(strategy, chains=64)
         budget = Budget(max_tokens_total=cap)
         _, ended = run_told(tmp_path / strategy, who, writer, 10**6, concurrency=64, patience=10**6, budget=budget)
-        assert isinstance(ended, StoppedShort) and "--max-tokens-total" in str(ended)
+        assert isinstance(ended, StoppedShort) and "`max_tokens_total`" in str(ended)
         assert writer.used <= cap
         assert writer.used > cap - 900 - 6 * 100 * spread, "it stops near the cap, not long before"
         with Journal(tmp_path / strategy) as journal:

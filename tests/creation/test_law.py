@@ -260,7 +260,7 @@ def test_a_cap_stops_at_a_prefix_and_a_larger_one_goes_on(strategy: str, tmp_pat
         assert spent <= cap
         assert lines == whole[: len(lines)]
         if cap < 60_000:
-            assert isinstance(error, StoppedShort) and "max-tokens-total" in str(error)
+            assert isinstance(error, StoppedShort) and "`max_tokens_total`" in str(error)
             assert spent > cap - 3_000, "it stops near the cap, not long before"
     assert lines == whole
 
@@ -270,11 +270,11 @@ def test_caps_in_dollars_and_calls(tmp_path: Path) -> None:
     writer = Writer()
     price = Price(1.0, 2.0)  # a call of 100 + 200 tokens costs 0.0005 dollars
     lines, error = run_told(tmp_path / "a", who, writer, 900, budget=Budget(max_cost=0.01, price=price))
-    assert isinstance(error, StoppedShort) and "--max-cost 0.01" in str(error)
+    assert isinstance(error, StoppedShort) and "`max_cost` 0.01" in str(error)
     assert 15 <= len(writer.calls) <= 20
     writer = Writer()
     lines, error = run_told(tmp_path / "b", who, writer, 900, budget=Budget(max_calls=7))
-    assert isinstance(error, StoppedShort) and "--max-calls 7" in str(error)
+    assert isinstance(error, StoppedShort) and "`max_calls` 7" in str(error)
     assert len(writer.calls) == 7
     assert lines == run(tmp_path / "a", who, Writer(), len(lines))
 
