@@ -75,7 +75,7 @@ REFUSED: dict[str, tuple[str, str | None]] = {
 CONTENTS = ("array", "control", "cut_off", "deep", "empty", "huge", "pretty", "prose", "useless", "wrapped")
 # Answers that are no HTTP, or no honest one: `{body}` and `{size}` are those of the right answer.
 MALFORMED: dict[str, bytes] = {
-    "header": b"HTTP/1.1 200 OK\r\nContent-Security-Policy: " + b"x" * 9_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
+    "header": b"HTTP/1.1 200 OK\r\nContent-Security-Policy: " + b"x" * 90_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
     "headers": b"HTTP/1.1 200 OK\r\n"
     + b"".join(b"X-%d: 1\r\n" % n for n in range(999))
     + b"Content-Length: 2\r\n\r\n{}",

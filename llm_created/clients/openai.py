@@ -7,6 +7,8 @@ import os
 import zlib
 from collections.abc import Mapping
 from contextvars import ContextVar
+from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +34,7 @@ ODD_WAIT = 0.5
 STRUCTURED = ("auto", "on", "off")
 # Bytes of one body, on the wire and unpacked: twice what the longest text that is kept can take.
 MAX_BODY = 2**24
+MAX_HEADER = 2**16
 MAX_REDIRECTS = 5
 # A bound on replies that no user gave is not lowered further for a server that calls it too large.
 SMALLEST_BOUND = 64
@@ -263,7 +266,11 @@ class _Http(openai.DefaultAioHttpClient):
 
     def __init__(self, seconds: float, limits: Limits | None, key: str, concurrency: int) -> None:
         connections = max(concurrency, 100)
-        super().__init__(limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections))
+        limited = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+        super().__init__(limits=limited, cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())))
+        for transport in (self._transport, *self._mounts.values()):
+            if transport is not None:
+                transport.client = partial(_session, transport)  # type: ignore[attr-defined]
         # A reply is small: what is not packed need not be unpacked.
         self.headers["Accept-Encoding"] = "identity"
         self._seconds, self._limits, self._secret = seconds, limits, key
@@ -304,6 +311,9 @@ class _Http(openai.DefaultAioHttpClient):
             raise
         except (aiohttp.ClientError, OSError) as error:
             asking.lost = True
+            self.reached = self.reached or isinstance(
+                error, aiohttp.ClientResponseError
+            )  # it answered, in broken HTTP
             # The SDK asks again after the errors of its transport, which lets some of aiohttp's through as they are.
             raise httpx2.ReadError(str(error), request=request) from error
         self.reached = True
@@ -312,6 +322,18 @@ class _Http(openai.DefaultAioHttpClient):
         return httpx2.Response(
             response.status_code, headers=headers, content=content, request=request, extensions=response.extensions
         )
+
+
+def _session(transport: Any) -> aiohttp.ClientSession:
+    """The transport's own session, but for larger headers, as some gateways send them, and without cookies: one that
+    cannot be sent back would end every request after it."""
+    transport.client = None
+    plain: aiohttp.ClientSession = transport.get_client()
+    connector = plain.connector
+    plain.detach()
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), max_line_size=MAX_HEADER, max_field_size=MAX_HEADER
+    )
 
 
 async def _content(response: httpx2.Response) -> bytes:

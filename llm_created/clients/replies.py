@@ -140,8 +140,8 @@ def from_status(error: openai.APIStatusError, model: str, url: str, key: str, ke
     if status in (400, 422):
         return Reply(text, Usage(0, 0, False), "content_filter" if _FILTERED.search(text) else "bad_request")
     if busy(status):
-        raise RequestFailed(f"the server still answered {status} after every retry: {said}")
-    raise RunFailed(f"the server answered {status}: {said}")
+        raise RequestFailed(f"the server still answered {status} after every retry" + (f": {said}" if said else ""))
+    raise RunFailed(f"the server answered {status}" + (f": {said}" if said else ""))
 
 
 def from_connection(error: openai.APIConnectionError, url: str) -> RequestFailed:

@@ -173,7 +173,8 @@ class Calls:
         """
         if not self._failed or any(self._failures[call.request.id] > 1 for call in self._failed):
             missing = f"{len(self._failed)} requests got no reply: {self._last_error}"
-            raise RunFailed(f"{missing}. What came is kept; run the same command again to go on")
+            end = "" if missing.endswith((".", "?", "!")) else "."
+            raise RunFailed(f"{missing}{end} What came is kept; run the same command again to go on")
         failed, self._failed = self._failed, []
         again: list[Call] = []
         for call in failed:

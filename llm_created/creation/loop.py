@@ -133,7 +133,7 @@ class _Loop:
         self.comparing: set[asyncio.Task[None]] = set()
         # Replies that have arrived and wait for those before them: position → request, pieces.
         self.arrived: dict[int, tuple[Turn, Request, list[Row | Reason]]] = {}
-        self.arrived_rows = self.arrived_turns = 0
+        self.arrived_rows = self.arrived_turns = self.arrived_barren = 0
         self.position = 0  # the next to be merged
         self.furthest = -1  # the last that was started
 
@@ -193,7 +193,9 @@ class _Loop:
         while (turn := self.strategy.next()) is not None and self._needed(turn.position):
             request = self._request(turn)
             reply = self.journal.reply(request)
-            if reply is None and (buy is None or not buy(request, turn.rows, self._use(turn, request))):
+            if reply is None and (
+                buy is None or self._far_ahead or not buy(request, turn.rows, self._use(turn, request))
+            ):
                 return
             self.strategy.start(turn)
             self.occurrences[turn.lane, request.key] += 1
@@ -204,6 +206,12 @@ class _Loop:
                 self._read(turn, request, reply)
                 if self.position in self.arrived:
                     return
+
+    @property
+    def _far_ahead(self) -> bool:
+        """Whether so many turns gave nothing that patience may have run out, could they only be merged: an earlier one
+        is still to come, or failed."""
+        return self.arrived_barren > self.patience * self.emission.labels + self.calls.concurrency
 
     def _needed(self, position: int) -> bool:
         """Whether the turns before this one are expected to give too few rows."""
@@ -302,6 +310,7 @@ class _Loop:
         self.arrived[turn.position] = turn, request, pieces
         self.arrived_rows += len(rows)
         self.arrived_turns += turn.rows > 0
+        self.arrived_barren += turn.rows > 0 and not rows
 
     def _merge_next(self) -> bool:
         """Commit the next turn if it is there: new rows enter the pool, the strategy learns of them, the checks have
@@ -313,6 +322,7 @@ class _Loop:
             return False
         turn, request, pieces = arrival
         self.arrived_turns -= turn.rows > 0
+        self.arrived_barren -= turn.rows > 0 and not any(isinstance(piece, Row) for piece in pieces)
         accepted: list[Row] = []
         passed: list[tuple[int, Row]] = []
         verdicts: list[Verdict] = []

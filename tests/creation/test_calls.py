@@ -345,6 +345,34 @@ def test_interrupted_runs_do_not_wait_for_attempts_that_are_not_on_their_way(tmp
     asyncio.run(interrupted())
 
 
+def test_useless_replies_behind_one_that_does_not_come_are_not_bought_for_ever(tmp_path: Path) -> None:
+    class Useless(Writer):
+        async def complete(self, request: Request) -> Reply:
+            if not request.occurrence:
+                await asyncio.sleep(0.5)
+                raise RequestFailed("the server answered 500")
+            return (await super().complete(request))._replace(text="no row at all")
+
+    writer = Useless()
+    _, ended = run_told(tmp_path / "run", identity("naive"), writer, 100, concurrency=8, patience=10)
+    assert isinstance(ended, RunFailed) and len(writer.calls) <= 10 + 2 * 8 + 1
+
+
+def test_a_cookie_that_cannot_be_sent_back_ends_nothing(server: Server, tmp_path: Path) -> None:
+    cookie = b'HTTP/1.1 500 Oops\r\nSet-Cookie: a="\x01"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
+    seen = itertools.count()
+    with _Sometimes(server.url, lambda request: next(seen) < 3, cookie) as front:
+        assert create(front.url, tmp_path / "out", "--concurrency", "2")[0] == 0
+
+
+def test_large_headers_are_read(server: Server, tmp_path: Path) -> None:
+    body = json.dumps({"choices": [{"message": {"content": "no row"}, "finish_reason": "stop"}]}).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Security-Policy: " + b"x" * 20_000 + b"\r\nConnection: close\r\n\r\n"
+    with _Sometimes(server.url, lambda request: True, head + body) as front:
+        assert create(front.url, tmp_path / "out", "--max-calls", "2")[0] == 3
+    assert replies_and_spent(tmp_path)[0] == 2
+
+
 # Money
 
 
