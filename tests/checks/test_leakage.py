@@ -164,7 +164,7 @@ def test_sets_are_named_as_they_were_asked_for(tmp_path: Path, shared: Path) -> 
 
 def test_sets_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
     paths = [tmp_path / folder / "test.jsonl" for folder in "ab"]
-    with pytest.raises(UsageError, match=r"--check-against: two sets have one name \(test.jsonl, test.jsonl\)"):
+    with pytest.raises(UsageError, match=r"`check_against`: two sets have one name \(test.jsonl, test.jsonl\)"):
         for path in paths:
             path.parent.mkdir()
             path.write_text("", "utf-8")

@@ -161,7 +161,7 @@ def test_a_text_cannot_draw_on_a_terminal() -> None:
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, 1.01, float("nan"), float("inf")])
 def test_a_threshold_out_of_range_is_refused(threshold: float) -> None:
-    with pytest.raises(UsageError, match=r"--near-duplicates must be above 0 and at most 1, not .*: try 0.9"):
+    with pytest.raises(UsageError, match=r"`near_duplicates` must be above 0 and at most 1, not .*: try 0.9"):
         NearDuplicates(threshold, "none")
 
 
@@ -172,7 +172,7 @@ def test_what_is_missing_is_said_before_anything_is_bought(monkeypatch: pytest.M
     with pytest.raises(UsageError, match="needs numpy 2"):
         NearDuplicates(0.9, str(tmp_path)).require()
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(UsageError, match=r"--near-duplicates .* pip install 'llm-created\[embed\]'"):
+    with pytest.raises(UsageError, match=r"`near_duplicates` .* pip install 'llm-created\[embed\]'"):
         NearDuplicates(0.9, str(tmp_path)).require()
     with pytest.raises(UsageError, match="this strategy compares embeddings"):
         Similarity(str(tmp_path)).require()

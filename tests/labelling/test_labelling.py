@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
         return label(parser.parse_args(argv), ["label", *argv])
     except LLMCreatedError as error:
         sys.stdout.flush()
-        print(f"error: {error}" if error.exit_code != 3 else str(error), file=sys.stderr)
+        print(parser.spoken(f"error: {error}" if error.exit_code != 3 else str(error)), file=sys.stderr)
         return error.exit_code
 
 

@@ -387,7 +387,7 @@ def test_errors_come_out_as_themselves(server: Server) -> None:
             take(at(server, streaming=streaming))
         server.reset()
         with pytest.raises(StoppedShort, match="allow_partial=True") as caught:
-            take(at(server, 200, name="naive", max_calls=4, seed=streaming, streaming=streaming))
+            take(at(server, 200, name="naive", max_calls=4, seed=int(streaming), streaming=streaming))
         assert caught.value.wanted == 200 and caught.value.kept == 20
     assert not in_cache() and not in_cache("datasets/**/*.arrow")
 

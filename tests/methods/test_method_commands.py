@@ -74,9 +74,9 @@ def test_a_task_without_an_example(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         ("create rte --method targen --model demo --attributes a.json", "not with targen"),
         ("create csqa --model demo --balance", "each row of 'csqa' has its own options"),
-        ("create creak --model demo --verify -1", "number of votes"),
+        ("create creak --model demo --verify -1", "--verify must be from 0 to 100, not -1"),
         ("create creak --model demo --near-duplicates 2", "at most 1"),
-        ("create rte --method targen --model demo --contexts 0", "--contexts must be at least 1"),
+        ("create rte --method targen --model demo --contexts 0", "--contexts must be from 1 to 100"),
         ("create creak --model demo --attributes there-is-none.json", "there-is-none.json"),
         ("create creak --model demo --attributes a.json", "has no values"),
         ("create creak --model demo --check-against there-is-none.jsonl", "there-is-none.jsonl"),
@@ -210,7 +210,7 @@ def test_the_same_methods_through_load_dataset(tmp_path: Path) -> None:
 
 
 def test_a_cap_on_votes_stops_short(tmp_path: Path) -> None:
-    with pytest.raises(StoppedShort, match="max-calls"):
+    with pytest.raises(StoppedShort, match="`max_calls`"):
         llm_created.load_dataset("rte", "simprompt", model="demo", num_rows=20, verify=5, max_calls=60)
 
 
