@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..evaluation.scores import wilson
@@ -72,10 +72,11 @@ class JudgedTable(NamedTuple):
 
 def judged_tables(journal: Journal, task: Task) -> list[JudgedTable]:
     """A table for each judge that the run has, over all rows that were judged, emitted or not."""
-    found = journal.judgements()
-    kinds = [kind for kind in NAMES if any(one.kind == kind for one in found)]
+    kinds = {one.kind for one in journal.judgements()}
     return [
-        table(kind, task, ((one.given, one.judged, one.votes) for one in found if one.kind == kind)) for kind in kinds
+        table(kind, task, ((one.given, one.judged, one.votes) for one in journal.judgements() if one.kind == kind))
+        for kind in NAMES
+        if kind in kinds
     ]
 
 
@@ -89,14 +90,7 @@ class Verdicts:
     def __init__(self, journal: Journal) -> None:
         checks = journal.get("emission") or {}
         self._rules = {"self_correct": checks.get("self_correct"), "verify": checks.get("verify_rule")}
-        self._of: dict[str, dict[str, Judgement]] = {}
-        for one in journal.judgements():
-            self._of.setdefault(one.row, {})[one.kind] = one
-
-    @property
-    def rows(self) -> Set[str]:
-        """The ids that judged rows were written with."""
-        return self._of.keys()
+        self._journal, self._any = journal, next(journal.judgements(), None) is not None
 
     def of(self, row: Row) -> list[list[Any]]:
         """What they said of a row, as it was written.
@@ -115,7 +109,8 @@ class Verdicts:
         return said
 
     def _in_order(self, row_id: str) -> list[Judgement]:
-        found = self._of.get(row_id, {})
+        # Without judges there is nothing to look for, row after row.
+        found = {one.kind: one for one in self._journal.judgements_of(row_id)} if self._any else {}
         return [found[kind] for kind in NAMES if kind in found]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -140,13 +141,14 @@ def times(journal: Journal) -> dict[str, Any]:
     Raises:
         RunFailed: the journal cannot be read.
     """
-    asked = journal.waits()
+    took = array("d")
     busy, until = 0.0, 0.0
-    for submitted, answered in asked:
+    for submitted, answered in journal.waits():
         # A run that was resumed a day later did not take a day.
         busy += max(answered - max(submitted, until), 0)
         until = max(until, answered)
-    waits = sorted(answered - submitted for submitted, answered in asked)
+        took.append(answered - submitted)
+    waits = sorted(took)
     created = datetime.fromtimestamp(journal.get("created", 0), UTC)
     middle = round(waits[len(waits) // 2], 3) if waits else None
     return {"created": created.isoformat(timespec="minutes"), "busy": round(busy, 3), "median_reply": middle}

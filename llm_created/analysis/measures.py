@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, quantiles
 from typing import NamedTuple
@@ -11,6 +12,8 @@ from ..tasks.task import Row, Task
 from ..utils.text import fold
 
 _BINS = 24
+# Of a text that is compared: what all else in it costs would tell nothing more.
+BEGINNING = 1_000
 
 
 class Length(NamedTuple):
@@ -49,25 +52,74 @@ class Likeness(NamedTuple):
 
 def lengths(task: Task, rows: Sequence[Row]) -> list[Length]:
     """The lengths of each input field, and of the options where they vary."""
-    if not rows:
-        return []
-    texts = [(field, [len(row.inputs[at]) for row in rows]) for at, field in enumerate(task.inputs)]
-    if task.variable:
-        texts.append((task.options, [len(option) for row in rows for option in row.options]))
-    return [_length(field, sorted(found)) for field, found in texts]
+    spread = Spread(task)
+    for row in rows:
+        spread.add(row)
+    return spread.lengths()
 
 
-def _length(field: str, found: Sequence[int]) -> Length:
-    n, start = len(found), found[0]
+class Spread:
+    """Lengths of rows that come one after the other: none of them is kept.
+
+    Args:
+        task (`Task`): theirs.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._fields = [*task.inputs, *([task.options] if task.variable else [])]
+        self._inputs = len(task.inputs)
+        self._sizes: list[Counter[int]] = [Counter() for _ in self._fields]
+        self._right, self._chance, self._told = 0, 0.0, 0
+
+    def add(self, row: Row) -> None:
+        """One more row."""
+        for at, text in enumerate(row.inputs):
+            self._sizes[at][len(text)] += 1
+        if len(self._fields) == self._inputs:
+            return
+        sizes = [len(option) for option in row.options]
+        self._sizes[-1].update(sizes)
+        most = max(sizes)
+        if sizes.count(most) == 1:
+            self._told += 1
+            self._right += sizes[row.answer] == most
+            self._chance += 1 / len(sizes)
+
+    def lengths(self) -> list[Length]:
+        """The lengths of each input field, and of the options where they vary."""
+        return [_length(field, found) for field, found in zip(self._fields, self._sizes, strict=True) if found]
+
+    def longest(self) -> tuple[float, float]:
+        """The share of rows whose right option is longer than every other, and the share if length told nothing.
+
+        Where no option is the longest alone, the row says nothing and counts for neither.
+        """
+        n = self._told
+        return (round(self._right / n, 4), round(self._chance / n, 4)) if n else (0.0, 0.0)
+
+
+def _length(field: str, found: Counter[int]) -> Length:
+    sizes = sorted(found.items())
+    n, least, most = found.total(), sizes[0][0], sizes[-1][0]
     # One row that has run away must not squeeze all others into one bar.
-    last = found[min(math.ceil(0.995 * n), n - 1)]
-    width = _round_up(max((last + 1 - start) / _BINS, 1))
-    start -= start % width
+    last = _nth(sizes, min(math.ceil(0.995 * n), n - 1))
+    width = _round_up(max((last + 1 - least) / _BINS, 1))
+    start = least - least % width
     counts = [0] * ((last - start) // width + 1)
-    for value in found:
-        counts[min((value - start) // width, len(counts) - 1)] += 1
-    median = (found[(n - 1) // 2] + found[n // 2]) / 2
-    return Length(field, n, found[0], median, round(fmean(found), 2), found[-1], start, width, tuple(counts))
+    for value, number in sizes:
+        counts[min((value - start) // width, len(counts) - 1)] += number
+    median = (_nth(sizes, (n - 1) // 2) + _nth(sizes, n // 2)) / 2
+    mean = round(sum(value * number for value, number in sizes) / n, 2)
+    return Length(field, n, least, median, mean, most, start, width, tuple(counts))
+
+
+def _nth(sizes: Sequence[tuple[int, int]], at: int) -> int:
+    """The value at this place of the sorted values, which are given with how often each is there."""
+    for value, number in sizes:
+        at -= number
+        if at < 0:
+            return value
+    raise IndexError(at)
 
 
 def _round_up(value: float) -> int:
@@ -110,26 +162,15 @@ def _of_depth(depth: int, values: Sequence[tuple[float, float, float | None]]) -
 
 
 def _pieces(row: Row) -> set[str]:
-    text = fold(" ".join(row.inputs))
+    text = fold(beginning(row))
     return {text[at : at + 3] for at in range(max(len(text) - 2, 1))}
+
+
+def beginning(row: Row) -> str:
+    """What of a row's texts is compared."""
+    return " ".join(row.inputs)[:BEGINNING]
 
 
 def _shared(first: set[str], second: set[str]) -> float:
     both = len(first & second)
     return both / (len(first) + len(second) - both)
-
-
-def longest(rows: Sequence[Row]) -> tuple[float, float]:
-    """The share of rows whose right option is longer than every other, and the share if length told nothing.
-
-    Where no option is the longest alone, the row says nothing and counts for neither.
-    """
-    right, chance, n = 0, 0.0, 0
-    for row in rows:
-        sizes = [len(option) for option in row.options]
-        most = max(sizes)
-        if sizes.count(most) == 1:
-            n += 1
-            right += sizes[row.answer] == most
-            chance += 1 / len(sizes)
-    return (round(right / n, 4), round(chance / n, 4)) if n else (0.0, 0.0)

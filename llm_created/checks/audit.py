@@ -12,11 +12,14 @@ from typing import NamedTuple
 from ..data import human_rows, sources
 from ..errors import UsageError
 from ..tasks.task import Reason, Row, Task
+from ..utils.progress import Told
 from ..utils.text import fold, shorten
 from .leakage import EvaluationSets, Leak
 from .near_duplicates import NearDuplicates
 
 DUPLICATE = "duplicate"
+# Rows that are embedded before it is said how far that is; a model puts texts of one length together.
+_AT_ONCE = 512
 _FILES = (".jsonl", ".json", ".csv", ".parquet")
 
 
@@ -115,19 +118,26 @@ def _records(path: Path, task: Task) -> Iterator[Row | Reason]:
         yield task.read(sources.with_text(task, record) if isinstance(record, dict) else record)
 
 
-def search(found: Found, near: NearDuplicates | None = None, known: EvaluationSets | None = None) -> None:
+def search(
+    found: Found,
+    near: NearDuplicates | None = None,
+    known: EvaluationSets | None = None,
+    told: Told = lambda what, done, total: None,
+) -> None:
     """Search the rows, and write what there is into `found`.
 
     Args:
         found (`Found`): what was read.
         near (`NearDuplicates`, *optional*): by which rows that are not the same are compared.
         known (`EvaluationSets`, *optional*): what the rows must not repeat.
+        told (`Callable[[str, int, int], None]`, *optional*): told what is done to the rows, to how many, and of how many.
 
     Raises:
         RunFailed: the embedding model cannot be loaded.
     """
     first: dict[int, int] = {}
-    for number, row in found.rows.items():
+    for done, (number, row) in enumerate(found.rows.items()):
+        told("rows searched", done, len(found.rows))
         before = first.setdefault(row.key, number)
         if before != number:
             other = _answer(row) != _answer(found.rows[before])
@@ -139,9 +149,17 @@ def search(found: Found, near: NearDuplicates | None = None, known: EvaluationSe
             found.leaks.append((Finding(number, row, leak.reason), leak))
     if near:
         distinct = {number: found.rows[number] for number in first.values()}
-        asyncio.run(near.embed(list(distinct.values())))
-        judged = ((number, row, near.check(row)) for number, row in distinct.items())
-        found.near += [Finding(number, row, reason) for number, row, reason in judged if reason]
+        asyncio.run(_embed(near, list(distinct.values()), told))
+        for done, (number, row) in enumerate(distinct.items()):
+            told("rows compared with those before them", done, len(distinct))
+            reason = near.check(row)
+            found.near += [Finding(number, row, reason)] if reason else []
+
+
+async def _embed(near: NearDuplicates, rows: list[Row], told: Told) -> None:
+    for done in range(0, len(rows), _AT_ONCE):
+        told("rows embedded", done, len(rows))
+        await near.embed(rows[done : done + _AT_ONCE])
 
 
 def _answer(row: Row) -> str:

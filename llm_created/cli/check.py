@@ -18,6 +18,7 @@ from ..tasks import builtin as tasks
 from ..tasks.task import Task
 from ..utils import files
 from ..utils.console import columns, fit, left, out, wrap
+from ..utils.progress import Progress
 
 _WIDTH = 80
 _EXAMPLES = 3
@@ -39,7 +40,11 @@ def check(args: argparse.Namespace, argv: list[str]) -> int:
         near.require()
     found = read(args.run, task, args.human_data)
     known = EvaluationSets.load(args.check_against, found.task, args.human_data) if args.check_against else None
-    search(found, near, known)
+    progress = Progress()
+    try:
+        search(found, near, known, progress)
+    finally:
+        progress.end()
     for line in lines(found, near, known):
         out(line)
     if args.report:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..analysis.funnel import funnel
 from ..errors import UsageError
-from ..reports.html import GENERATOR, page, write
+from ..reports.html import GENERATOR, parts, write
 from ..runs.folders import find
 from ..runs.journal import Journal
 from ..tasks.task import Task
-from ..utils.console import out, rewrite, say
+from ..utils.console import out, say
+from ..utils.progress import Progress
 from ..utils.text import slug
 
 _RESULTS = "results"
@@ -34,10 +34,11 @@ def report(args: argparse.Namespace, argv: list[str]) -> int:
             path /= name
         _check(path)
         scores = _scores(args.results, journal.folder.name)
-        shown = _Progress(funnel(journal).turns)
-        text = page(journal, task, scores, progress=shown)
-        shown.end()
-    write(path, text)
+        shown = Progress()
+        try:
+            write(path, parts(journal, task, scores, progress=partial(shown, "replies read")))
+        finally:
+            shown.end()
     out(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
     return 0
 
@@ -68,18 +69,3 @@ def _scores(root: str | None, run: str) -> list[dict[str, Any]]:
     except UsageError as error:
         say(f"no scores in the report: {error} (--results names another folder)")
         return []
-
-
-class _Progress:
-    """How far the reading is: one line that is rewritten on a terminal, nothing elsewhere."""
-
-    def __init__(self, turns: int) -> None:
-        self._turns, self._terminal = turns, sys.stderr.isatty()
-
-    def __call__(self, turns: int) -> None:
-        if self._terminal:
-            rewrite([f"{turns:,} of {self._turns:,} replies read"], 1, sys.stderr)
-
-    def end(self) -> None:
-        if self._terminal:
-            rewrite([], 1, sys.stderr)

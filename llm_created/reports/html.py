@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..analysis.funnel import funnel
 from ..errors import RunFailed
 from ..runs.journal import Journal
 from ..tasks.task import Task
@@ -21,53 +22,49 @@ _TEMPLATES = Path(__file__).with_name("templates")
 GENERATOR = b'<meta name="generator" content="llm-created report">'
 # Chart.js 4.6.1, the file `dist/chart.umd.min.js` of the npm package `chart.js`, as it is; its licence goes along.
 _CHARTS, _LICENCE = "vendor/chart.umd.min.js", "vendor/chart.LICENSE.md"
-_UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-def page(
+def parts(
     journal: Journal,
     task: Task,
     scores: list[dict[str, Any]] | None = None,
     *,
-    progress: Callable[[int], None] | None = None,
-) -> str:
-    """The report of a run as one HTML page.
+    progress: Callable[[int, int], None] = lambda turns, of: None,
+) -> Iterator[str]:
+    """The report of a run as one HTML page, part by part.
 
     What models wrote is in it as JSON that cannot end its element, and is shown as text nodes only. Should that ever
     fail, the page's content security policy lets no other script than its own two run, and nothing be requested.
 
     Args:
-        journal (`Journal`): the run's journal, open.
+        journal (`Journal`): the run's journal, open until the last part was taken.
         task (`Task`): its task.
         scores (`list[dict[str, Any]]`, *optional*): what `run_scores.score_lines` gave.
-        progress (`Callable[[int], None]`, *optional*): told now and then how many replies were read.
+        progress (`Callable[[int, int], None]`, *optional*): told now and then how many replies were read, of how many.
     """
-    from .html_data import data, read, replies
+    from .html_data import blocks
+    from .html_read import read
 
-    reading = read(journal, task, progress or (lambda turns: None))
+    count = funnel(journal)
+    reading = read(journal, task, lambda turns: progress(turns, count.turns))
+    data, replies = blocks(journal, task, reading, count, scores or ())
     identity = journal.get("identity")
+    title = f"{task.name} · {identity['strategy']} · {identity['model']}: dataset report"
     library = f"/*\n{_template(_LICENCE)}*/\n" + re.sub(r"\n//# sourceMappingURL=.*", "", _template(_CHARTS))
-    script = _template("report.js") + _template("browse.js")
+    own = _template("report.js") + _template("browse.js")
     style = _template("report.css")
-    values = {
-        "csp": _policy([library, script], style),
-        "title": html.escape(harmless(f"{task.name} · {identity['strategy']} · {identity['model']}: dataset report")),
-        "style": style,
-        "data": as_script(data(journal, task, reading, scores or ())),
-        "replies": as_script(replies(reading)),
-        "library": library,
-        "script": script,
+    values: dict[str, Iterable[str]] = {
+        "csp": [_policy([library, own], style)],
+        "title": [html.escape(harmless(title))],
+        "style": [style],
+        "data": data,
+        "replies": replies,
+        "library": [library],
+        "script": [own],
     }
     # One pass: what stands in the values is not looked at again.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], _template("report.html"))
-
-
-def as_script(value: Any) -> str:
-    """JSON that can stand in a `<script>` element: no character in it means anything to an HTML parser."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    for character, escaped in _UNSAFE.items():
-        text = text.replace(character, escaped)
-    return text
+    for at, part in enumerate(re.split(r"\{\{(\w+)\}\}", _template("report.html"))):
+        yield from values[part] if at % 2 else (part,)
 
 
 def _template(name: str) -> str:
@@ -87,12 +84,16 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def write(path: Path, text: str) -> None:
-    """Write a report under a temporary name and rename it."""
-    part = path.with_name(f".{path.name}.incomplete")
+def write(path: Path, page: Iterable[str]) -> None:
+    """Write a report, part by part, under a temporary name and rename it."""
+    incomplete = path.with_name(f".{path.name}.{os.getpid()}.incomplete")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, "utf-8", newline="\n")
-        os.replace(part, path)
+        with incomplete.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(page)
+        os.replace(incomplete, path)
     except OSError as error:
         raise RunFailed(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):
+            incomplete.unlink()

@@ -386,11 +386,17 @@ class Journal:
         with self._told():
             return dict(self._db.execute("SELECT row, number FROM emitted"))
 
-    def judgements(self) -> list[Judgement]:
+    def judgements(self) -> Iterator[Judgement]:
         """What judges said, row by row."""
         with self._told():
-            found = self._db.execute("SELECT row, kind, given, judged, votes, detail FROM judged")
-            return [Judgement(*one) for one in found]
+            for one in self._db.execute("SELECT row, kind, given, judged, votes, detail FROM judged"):
+                yield Judgement(*one)
+
+    def judgements_of(self, row: str) -> list[Judgement]:
+        """What judges said of one row."""
+        with self._told():
+            query = "SELECT row, kind, given, judged, votes, detail FROM judged WHERE row = ?"
+            return [Judgement(*one) for one in self._db.execute(query, (row,))]
 
     def text_of(self, position: int) -> str:
         """The raw reply that the turn at `position` read."""
@@ -419,11 +425,11 @@ class Journal:
         with self._told():
             return Spent(*self._db.execute(_VOTES).fetchone())
 
-    def waits(self) -> list[tuple[float, float]]:
+    def waits(self) -> Iterator[tuple[float, float]]:
         """When each reply was asked for and when it came, in the order of asking."""
         with self._told():
             query = "SELECT submitted, answered FROM replies WHERE answered IS NOT NULL ORDER BY submitted"
-            return self._db.execute(query).fetchall()
+            yield from self._db.execute(query)
 
     def exported(self) -> Iterator[dict[str, Any]]:
         """Every reply, and then the similarities that choices rest on, as plain JSON in a fixed order."""

@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from operator import itemgetter
 
 from ..prompts.examples import read
-from ..tasks.task import Row, Task
+from ..tasks.task import Reason, Row, Task
 from .journal import KEPT, Journal, TurnRecord
+
+# Labels take turns: rows that are emitted one after the other come from replies that lie near each other.
+_TURNS = 64
 
 
 def kept_rows(journal: Journal, task: Task) -> Iterator[Row]:
     """The rows of a run, read again from its replies, in order, up to the number that was wanted."""
-    target, order, number = journal.get("target", 0), journal.order(), 0
-    held: list[tuple[int, Row]] = []
+    target, order = journal.get("target", 0), journal.order()
+    if order:
+        yield from _held_rows(journal, task, {row_id: at for row_id, at in order.items() if at < target})
+        return
+    made = (row for turn in journal.turns() for _, row in rows_of(turn, task, journal.text_of(turn.position)))
+    yield from islice(made, target)
+
+
+def _held_rows(journal: Journal, task: Task, order: Mapping[str, int]) -> Iterator[Row]:
+    """Rows in an order that is not that of their turns: those of a few turns are in memory at a time."""
+    where: list[tuple[int, str, TurnRecord]] = []
     for turn in journal.turns():
-        for row_id, row in rows_of(turn, task, journal.text_of(turn.position)):
-            if order:
-                held.append((order[row_id], row))
-            elif number < target:
-                number += 1
-                yield row
-        if not order and number >= target:
-            return
-    yield from (row for number, row in sorted(held) if number < target)
+        of = turn._replace(pieces=[piece for piece in turn.pieces if piece[0] == KEPT and piece[1] in order])
+        where += ((order[row_id], row_id, of) for _, row_id, _ in of.pieces)
+    read: dict[int, dict[str, Row]] = {}
+    for _, row_id, turn in sorted(where, key=itemgetter(0)):
+        if turn.position not in read:
+            read[turn.position] = dict(rows_of(turn, task, journal.text_of(turn.position)))
+            if len(read) > _TURNS:
+                del read[next(iter(read))]
+        yield read[turn.position][row_id]
 
 
 def rows_of(turn: TurnRecord, task: Task, text: str) -> Iterator[tuple[str, Row]]:
     """The kept rows of a turn, each with the id that it was written with: a judge may have changed its answer."""
+    return placed(turn, task, read(task, text) if any(code == KEPT for code, _, _ in turn.pieces) else ())
+
+
+def placed(turn: TurnRecord, task: Task, pieces: Iterable[Row | Reason]) -> Iterator[tuple[str, Row]]:
+    """The kept rows among the pieces of a turn's reply, as they were emitted."""
     kept = {row_id: int(detail) for code, row_id, detail in turn.pieces if code == KEPT}
-    for row in read(task, text) if kept else ():
+    for row in pieces:
         if isinstance(row, Row) and row.id in kept:
             answer = kept.pop(row.id)
             placed = row._replace(parent_id=turn.example, depth=turn.depth)

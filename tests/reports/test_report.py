@@ -36,8 +36,9 @@ from llm_created.clients.prices import Price
 from llm_created.creation.loop import create
 from llm_created.evaluation import results, run_scores
 from llm_created.evaluation.scores import score
-from llm_created.reports import html_data
-from llm_created.reports.html import as_script, page
+from llm_created.reports import html_read
+from llm_created.reports.html import parts
+from llm_created.reports.html_read import script
 from llm_created.runs.folders import run_folder
 from llm_created.runs.kept import kept_rows
 from llm_created.tasks.guide import Guide
@@ -110,7 +111,7 @@ def fill(identity: Identity, client: Any, num_rows: int, header: Mapping[str, An
 
 def page_of(folder: Path, **of: Any) -> str:
     with Journal(folder) as journal:
-        return page(journal, Task.from_json(journal.get("task")), **of)
+        return "".join(parts(journal, Task.from_json(journal.get("task")), **of))
 
 
 def block(text: str, name: str) -> Any:
@@ -363,8 +364,8 @@ def test_hostile_text_stays_data(hostile: Path) -> None:
 
 def test_json_in_a_script_survives_the_way_there_and_back() -> None:
     value = [*HOSTILE, "\x00\r\n\\u003c", {"</script>": "&amp;"}]
-    assert json.loads(as_script(value)) == value
-    assert not re.search("[<>&\u2028\u2029]", as_script(value))
+    assert json.loads(script(value)) == value
+    assert not re.search("[<>&\u2028\u2029]", script(value))
 
 
 def test_a_lone_surrogate_in_a_rejected_piece_can_be_written(
@@ -474,10 +475,17 @@ def test_lengths_hold_every_row_and_one_that_ran_away() -> None:
     assert sum(made[1].counts) == made[1].n == 2002
 
 
+def longest(rows: list[Row]) -> tuple[float, float]:
+    spread = measures.Spread(Task.from_example(EXAMPLE, label_space="variable"))
+    for one in rows:
+        spread.add(one)
+    return spread.longest()
+
+
 def test_longest_option_is_held_against_chance() -> None:
     rows = [row("q", options=("long one", "b", "c"), answer=0), row("q", options=("long one", "b"), answer=1)]
-    assert measures.longest(rows) == (0.5, 0.4167)
-    assert measures.longest([row("q", options=("a", "b"))]) == (0.0, 0.0)
+    assert longest(rows) == (0.5, 0.4167)
+    assert longest([row("q", options=("a", "b"))]) == (0.0, 0.0)
 
 
 # ---- In a browser ------------------------------------------------------------------------------------------
