@@ -65,7 +65,8 @@ def build(folder: Path, rows: int, length: int, per_turn: int = 1, held: bool = 
             db.execute(_REPLY, (f"{at:032x}", float(at), at + 3.0, text))
             db.execute(_TURN, (at, f"{at:032x}", record.example, record.depth, pieces, record.asked))
             if held:
-                order = [(number ^ 1, piece[1]) for number, piece in enumerate(record.pieces, at * per_turn)]
+                kept = [piece[1] for piece in record.pieces if piece[0] == "kept"]
+                order = [(number ^ 1, row) for number, row in enumerate(kept, at * per_turn)]
                 db.executemany("INSERT INTO emitted VALUES (?, ?)", order)
         db.execute("COMMIT")
     return identity.digest

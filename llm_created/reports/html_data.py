@@ -10,12 +10,11 @@ from ..analysis.agreement import judged_tables
 from ..analysis.funnel import Funnel, balance, bounds_said, cost, leaks_said, lost_said, times
 from ..runs.journal import Journal
 from ..tasks.task import Row, Task
-from ..utils.text import clean
 from ..utils.version import __version__
 from . import html_read
 from .describe import attributes_said, checks_said
-from .html_read import CUT, LONGEST, Reading, commonest, script
-from .sample import Entry, divide, level, shown, within
+from .html_read import COMPARED, CUT, Reading, commonest, reply, script
+from .sample import Entry, divide, level, within
 
 _STAGES = ("asked", "parsed", "valid", "unique", "kept")
 
@@ -75,7 +74,7 @@ def _replies(journal: Journal, sizes: Mapping[int, int]) -> Iterator[str]:
     most = level(list(sizes.values()), html_read.ROOM_OF_REPLIES)
     yield "["
     for at, (position, size) in enumerate(sizes.items()):
-        text = shown(clean(journal.text_of(position)), LONGEST)
+        text = reply(journal.text_of(position))
         yield "," * bool(at) + (script(text) if size <= most else within(text, most, script))
     yield "]"
 
@@ -108,6 +107,8 @@ def _figures(journal: Journal, task: Task, reading: Reading, count: Funnel) -> d
         "cost": _cost(journal, count),
         "time": times(journal),
         "drawn": commonest(reading.drawn),
+        "compared": COMPARED if reading.rows.seen > COMPARED else None,
+        "beginning": measures.BEGINNING,
     }
 
 

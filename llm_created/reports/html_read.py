@@ -23,7 +23,7 @@ ROOM, ROOM_OF_REPLIES = 10_000_000, 5_000_000
 # A reply that has run away is shown up to here; texts are cut to the other where not all find room as they are.
 LONGEST, CUT = 20_000, 1_000
 # Rows that are compared with the formatting example.
-COMPARED = 10_000
+COMPARED = 5_000
 _EVERY = 100
 _JUDGED = {"self_correct", "verify", SURPLUS}
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -116,7 +116,7 @@ class _Reader:
                 came = pieces[number] if len(pieces) == len(turn.pieces) else None
                 inside |= self._rejected(turn, about, number, came, found.get(piece[1]))
         if inside:
-            self.reading.replies[turn.position] = len(script(shown(clean(text), LONGEST)).encode())
+            self.reading.replies[turn.position] = len(script(reply(text)).encode())
         self._compare(turn, kept, found)
 
     def _is_wanted(self, row_id: str) -> bool:
@@ -182,6 +182,11 @@ def script(value: Any) -> str:
     for character, escaped in _UNSAFE.items():
         text = text.replace(character, escaped)
     return text
+
+
+def reply(text: str) -> str:
+    """A reply as the page shows it."""
+    return clean(shown(text, LONGEST))
 
 
 def _pair(name: str, value: Any) -> str:

@@ -409,15 +409,6 @@ def test_a_run_without_rows_has_a_report(tmp_path: Path) -> None:
     assert len(made["rejected"]) == 3
 
 
-def test_more_rows_than_fit_are_counted_and_left_out(fixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html_data, "_MOST", 2)
-    text = page_of(fixed)
-    made = block(text, "data")
-    assert len(made["rows"]) == len(made["rejected"]) == 2 and made["all"] == [4, 6]
-    assert made["funnel"][-1] == ["kept", 4] and sum(one["n"] for one in made["drift"]) == 4
-    assert len(block(text, "replies")) == 1 + max(piece[0] for piece in made["rows"] + made["rejected"])
-
-
 def results_of(root: Path, digest: str) -> None:
     """Two models: one trained on the run, one on human rows, on the same test rows."""
     answers = [0, 1] * 50
@@ -683,6 +674,61 @@ def test_many_labels_scroll_inside_their_table(browser: Any, tmp_path: Path, wid
         doubted = page.locator("#rows-browser label", has_text="Label check").locator("select")
         doubted.select_option("doubted")
         assert page.locator("#rows-browser [role=status]").inner_text() == "20 of 60 rows"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("number", [77, 230])
+def test_every_label_has_its_bar_or_is_counted(browser: Any, tmp_path: Path, width: str, number: int) -> None:
+    task = Task(
+        "told",
+        ("text",),
+        labels=tuple(f"a question of a customer that is about card number {at}" for at in range(number)),
+    )
+    folder = of_method("simprompt", task, num_rows=number, checks={}, refused="x")
+    made = block(page_of(folder), "data")
+    with Watched(browser, written(folder, tmp_path / "r.html"), width) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width][0]
+        card = page.locator("#spread .card").first
+        names = page.evaluate("charts.find((one) => one.canvas.ariaLabel.includes('about card')).data.labels")
+        # Labels that begin alike are told apart.
+        assert len(names) == min(number, 200) == len(set(names)) and all(len(name) <= 28 for name in names)
+        box, chart = card.locator(".scroll").first.bounding_box(), card.locator("canvas").bounding_box()
+        assert box and chart and box["height"] < WIDTHS[width][1] < chart["height"] >= 24 * len(names)
+        left = sum(sorted(rows for _, rows in made["balance"])[: number - len(names)])
+        said = f"Drawn are the 200 commonest; 30 more have {left} together"
+        assert (said in card.inner_text()) == (number == 230)
+        card.locator("summary").click()
+        assert card.locator("tbody tr").count() == number
+
+
+def test_a_page_that_does_not_hold_all_says_so(browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_read, "ROOM", 6_000)
+    monkeypatch.setattr(html_read, "CUT", 12)
+    folder = run(Scripted(), 100, num_examples=5)
+    made = block(page_of(folder), "data")
+    here = len(made["rows"])
+    assert 10 < here < 90
+    with Watched(browser, written(folder, tmp_path / "r.html")) as page:
+        assert page.locator("#tiles dd").first.inner_text() == "100"
+        said = page.locator("#rows-browser .count").inner_text()
+        assert (
+            f"{here} of 100 rows are here, drawn by hash; the figures are of all. Texts are cut after 12 char" in said
+        )
+        numbers = [number + 1 for number in made["numbers"]]
+        page.locator("#rows-list .item").first.click()
+        assert page.locator("#detail-title").inner_text() == f"Row {numbers[0]}"
+        shown = page.locator("#detail-body").inner_text()
+        assert re.search(r"Question \d+ … \(\d\d characters\)", shown)
+        page.locator("#detail-close").click()
+        depth = page.locator("#rows-browser label", has_text="Depth").locator("select")
+        inside = [made["turns"][row[0]][2] for row in made["rows"]]
+        for option in depth.locator("option").all_inner_texts()[1:]:
+            name, count = option.strip(")").split(" (")
+            assert inside.count(int(name)) == int(count)
+        page.get_by_label("Order").first.select_option(label="longest first")
+        sizes = dict(zip(numbers, made["sizes"], strict=True))
+        first = int(page.locator("#rows-list .at").first.inner_text())
+        assert sizes[first] == max(made["sizes"])
 
 
 def test_policy_stops_what_a_mistake_would_run(browser: Any, fixed: Path, tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ class List {
     this.order = el("select", { onchange: () => this.update() },
       ...this.orders.map(([name], at) => el("option", { value: String(at) }, name)));
     this.count = el("p", { role: "status" });
-    const cut = this.all > this.size ? `This file holds the first ${count(this.size)} of ${plural(this.all, ...this.what)}. ` : "";
+    const sampled = this.all > this.size
+      ? `${count(this.size)} of ${plural(this.all, ...this.what)} are here, drawn by hash; the figures are of all. ` : "";
+    const cut = data.cut ? `Texts are cut after ${plural(data.cut, "character")}. ` : "";
     this.space = el("div", { className: "space", role: "presentation" });
     this.list = el("div", { className: "list", tabIndex: 0, role: "listbox", id: `${this.name}-list` }, this.space);
     this.list.setAttribute("aria-label", `${this.what[1]}; arrow keys move, Enter opens`);
@@ -37,7 +39,7 @@ class List {
     root.append(
       el("div", { className: "controls", role: "search" }, label("Search", this.search, "search"),
         ...this.filters.map((filter, at) => label(filter.label, this.selects[at])), label("Order", this.order)),
-      el("div", { className: "count" }, this.count, el("span", { className: "small" }, `${cut}Open one to see where it came from.`)),
+      el("div", { className: "count" }, this.count, el("span", { className: "small" }, `${sampled}${cut}Open one to see where it came from.`)),
       this.list);
     this.list.addEventListener("scroll", () => this.draw(), { passive: true });
     this.list.addEventListener("keydown", (event) => this.key(event));
@@ -144,7 +146,9 @@ const turnOf = (piece) => data.turns[piece[AT_TURN]];
 const depthOf = (piece) => turnOf(piece)[2];
 const numberOf = (piece) => turnOf(piece)[0];
 const textOf = (row) => row[INPUTS].join(" — ");
-const sizeOf = (row) => row[INPUTS].reduce((sum, text) => sum + text.length, 0);
+// Where texts are cut, and where not all rows are here, what they were.
+const sizeAt = (at) => (data.sizes ? data.sizes[at] : data.rows[at][INPUTS].reduce((sum, text) => sum + text.length, 0));
+const rowNumber = (at) => count((data.numbers ? data.numbers[at] : at) + 1);
 
 // A fixed shuffle: the same random sample for everybody who reads this file.
 const shuffled = (() => {
@@ -203,6 +207,13 @@ const byDrawn = [...drawn.counts].filter(([, values]) => values.size > 1 && valu
   .flatMap(([name, values]) => [...values].map(([value, number]) => [
     JSON.stringify([name, value]), `${short(DRAWN.get(name) || name, 20)}: ${short(value, 40)} (${count(number)})`]));
 
+// The options of a filter: [value, text] with how many of those in this file have the value.
+function here(values, pieces, of) {
+  const counts = new Map();
+  for (const piece of pieces) counts.set(of(piece), (counts.get(of(piece)) || 0) + 1);
+  return values.map(([value, text]) => [String(value), `${text} (${count(counts.get(value) || 0)})`]);
+}
+
 // ---- Items of the lists -------------------------------------------------------------------------------------------
 
 function rowItem(at, words) {
@@ -210,7 +221,7 @@ function rowItem(at, words) {
   const right = optionsOf(row)[row[ANSWER]];
   const other = (row[OPTIONS] || []).find((option) => option !== right && words.some((word) => option.toLowerCase().includes(word)));
   return [
-    el("span", { className: "at" }, count(at + 1)),
+    el("span", { className: "at" }, rowNumber(at)),
     el("span", { className: "text", dir: "auto" }, ...marked(textOf(row), words)),
     el("span", { className: "side" },
       el("span", { className: "answer", dir: "auto" }, ...marked(right, words)),
@@ -237,12 +248,12 @@ const rowsList = new List(by("rows-browser"), {
   filters: [
     {
       label: task.labels ? "Answer" : "Answer position", all: "all",
-      values: data.balance.map(([name, number], at) => [String(at), `${short(name, 40)} (${count(number)})`]),
+      values: here(data.balance.map(([name], at) => [at, short(name, 40)]), data.rows, (row) => row[ANSWER]),
       test: (at, value) => data.rows[at][ANSWER] === Number(value),
     },
     {
       label: "Depth", all: "all",
-      values: data.seed ? data.depths.map(([depth, number]) => [String(depth), `${depth} (${count(number)})`]) : [],
+      values: data.seed ? here(data.depths.map(([depth]) => [depth, depth]), data.rows, depthOf) : [],
       test: (at, value) => depthOf(data.rows[at]) === Number(value),
     },
     {
@@ -254,8 +265,8 @@ const rowsList = new List(by("rows-browser"), {
   orders: [
     ["as made", null],
     ["random", (a, b) => shuffled[a] - shuffled[b]],
-    ["longest first", (a, b) => sizeOf(data.rows[b]) - sizeOf(data.rows[a]) || a - b],
-    ["shortest first", (a, b) => sizeOf(data.rows[a]) - sizeOf(data.rows[b]) || a - b],
+    ["longest first", (a, b) => sizeAt(b) - sizeAt(a) || a - b],
+    ["shortest first", (a, b) => sizeAt(a) - sizeAt(b) || a - b],
   ],
   open: (position) => show({ kind: "row", at: rowsList.matches[position], list: rowsList, position }),
 });
@@ -266,7 +277,7 @@ const rejectedList = new List(by("rejected-browser"), {
   filters: [
     {
       label: "Reason", all: "all",
-      values: data.reasons.map(([code, number]) => [code, `${code} (${count(number)})`]),
+      values: here(data.reasons.map(([code]) => [code, code]), data.rejected, (piece) => piece[R_CODE]),
       test: (at, value) => data.rejected[at][R_CODE] === value,
     },
   ],
@@ -303,7 +314,7 @@ const before = [];
 let current = null;
 
 function nameOf(place) {
-  if (place.kind === "row") return `Row ${count(place.at + 1)}`;
+  if (place.kind === "row") return `Row ${rowNumber(place.at)}`;
   return `Rejected: ${data.rejected[place.at][R_CODE]}`;
 }
 
@@ -316,14 +327,15 @@ function go(place) {
 function parentOf(example) {
   if (data.seed && example === data.seed.id) return el("span", {}, "the formatting example: ", said(textOf([0, 0, 0, data.seed.inputs])));
   const place = places().get(example);
-  return place ? go(place) : el("span", { className: "muted" }, example);
+  return place ? go(place) : el("span", { className: "muted" }, data.numbers ? `${example}, which is not in this file` : example);
 }
 
 function family(title, found, empty) {
   const most = 25;
   if (!found.length) return empty ? [el("h3", {}, title), el("p", { className: "muted" }, empty)] : [];
   const rest = found.length > most ? el("p", { className: "muted" }, `and ${count(found.length - most)} more`) : null;
-  return [el("h3", {}, title), el("ul", { className: "family" }, ...found.slice(0, most).map((place) => el("li", {}, go(place)))), rest];
+  const which = data.all[0] + data.all[1] > data.rows.length + data.rejected.length ? `${title}, of those in this file` : title;
+  return [el("h3", {}, which), el("ul", { className: "family" }, ...found.slice(0, most).map((place) => el("li", {}, go(place)))), rest];
 }
 
 // What judges said, one below the other; a piece that repeats a judged row was not judged itself.
@@ -415,13 +427,14 @@ function printable(on) {
   if (!on) return;
   const { matches, size } = rowsList;
   const shown = matches.slice(0, PRINTED);
+  const all = data.all[0] > size ? `${count(size)} of ${plural(data.all[0], "row")}, drawn by hash` : `all ${count(size)}`;
   const which = matches.length === size ? `${plural(size, "row")}` : `${plural(matches.length, "row")} that were found`;
   by("rows-print").replaceChildren(
-    el("p", { className: "muted" }, `The first ${count(shown.length)} of ${which}; the file itself holds all ${count(size)}.`),
+    el("p", { className: "muted" }, `The first ${count(shown.length)} of ${which}; the file itself holds ${all}.`),
     table(["", ...task.inputs, task.answer, ...(data.seed ? ["depth"] : [])], shown.map((at) => {
       const row = data.rows[at];
       const deep = data.seed ? [String(depthOf(row))] : [];
-      return [count(at + 1), ...row[INPUTS].map((text) => said(text)), said(optionsOf(row)[row[ANSWER]]), ...deep];
+      return [rowNumber(at), ...row[INPUTS].map((text) => said(text)), said(optionsOf(row)[row[ANSWER]]), ...deep];
     }), [0]));
 }
 

@@ -12,6 +12,8 @@ const count = (number) => whole.format(number);
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+// Both ends of a name: labels that begin alike are told apart.
+const ends = (text, most) => (text.length > most ? `${text.slice(0, Math.ceil(most / 2))}…${text.slice(1 - Math.floor(most / 2))}` : text);
 const clock = (seconds) => {
   if (seconds < 0.1) return `${Math.round(1000 * seconds)} ms`;
   if (seconds < 120) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
@@ -77,12 +79,16 @@ const atTheEnd = {
 Chart.register(atTheEnd);
 
 const charts = [];
+const TALL = 640;
 function card(into, { title, about, label, height, config, table: below, wide }) {
   const canvas = el("canvas", { role: "img", "aria-label": label });
   const box = el("div", { className: "chart" }, canvas);
   box.style.height = `${height}px`;
+  // More bars than can be seen at once are scrolled.
+  const tall = height > TALL;
+  const frame = tall ? el("div", { className: "scroll tall", tabIndex: 0, role: "region", "aria-label": title }, box) : box;
   const figure = el("figure", { className: wide ? "card whole" : "card" },
-    el("figcaption", {}, el("h3", {}, title), about ? el("p", {}, about) : null), config ? box : null);
+    el("figcaption", {}, el("h3", {}, title), about ? el("p", {}, about) : null), config ? frame : null);
   if (below) figure.append(el("details", { open: !config }, el("summary", {}, "Numbers"), below));
   into.append(figure);
   if (config) charts.push(new Chart(canvas, config));
@@ -105,7 +111,7 @@ function bars(names, values, texts, colour, marks) {
   if (marks) datasets.push(marks);
   return {
     type: "bar",
-    data: { labels: names.map((name) => short(name, innerWidth < 480 ? 16 : 24)), datasets },
+    data: { labels: names.map((name) => ends(name, innerWidth < 480 ? 16 : 28)), datasets },
     options: {
       indexAxis: "y",
       layout: { padding: { right: 12 + 7.2 * Math.max(...texts.map((text) => text.length), 0) } },
@@ -184,6 +190,17 @@ function head() {
 const STAGES = {
   asked: "asked for", parsed: "read as JSON", valid: "well formed", unique: "no duplicates", kept: "kept",
 };
+// Bars for all of these, [name, number], while a browser can draw them; and what is said of those left out.
+const BARS = 200;
+function drawable(all) {
+  if (all.length <= BARS) return { shown: all, rest: "" };
+  const sorted = [...all].sort((a, b) => b[1] - a[1]);
+  const left = sorted.slice(BARS).reduce((sum, [, number]) => sum + number, 0);
+  return { shown: sorted.slice(0, BARS), rest: ` Drawn are the ${BARS} commonest; ${count(all.length - BARS)} more have `
+    + `${count(left)} together, and stand below with the others.` };
+}
+const heightOf = (shown, least) => Math.max(least, (shown.length > 24 ? 26 : 34) * shown.length + 20);
+
 function made() {
   const into = by("made-charts");
   const values = data.funnel.map(([, number]) => number);
@@ -201,15 +218,15 @@ function made() {
       data.funnel.map(([stage, number]) => [STAGES[stage], count(number), of(number)]), [1, 2]),
   });
   const all = data.reasons.reduce((sum, [, number]) => sum + number, 0);
-  const reasons = data.reasons.slice(0, 12);
+  const reasons = drawable(data.reasons);
   card(into, {
     title: "Why pieces were rejected",
-    about: (all ? `${plural(all, "piece")} of the replies became no row.` : "Nothing was rejected.")
+    about: (all ? `${plural(all, "piece")} of the replies became no row.` : "Nothing was rejected.") + reasons.rest
       + (data.leakage ? ` Evaluation sets: ${data.leakage}.` : ""),
     label: `Bar chart: ${data.reasons.map(([code, number]) => `${number} ${code}`).join(", ")}`,
-    height: Math.max(210, 40 + 34 * reasons.length),
-    config: all ? bars(reasons.map(([code]) => code), reasons.map(([, number]) => number),
-      reasons.map(([, number]) => count(number)), "two") : null,
+    height: heightOf(reasons.shown, 210),
+    config: all ? bars(reasons.shown.map(([code]) => code), reasons.shown.map(([, number]) => number),
+      reasons.shown.map(([, number]) => count(number)), "two") : null,
     table: all ? table(["reason", "pieces", "share", ""], data.reasons.map(([code, number]) => [
       code, count(number), percent(number / all),
       el("button", { type: "button", className: "link", onclick: () => rejectedList.choose(0, code) }, `show ${code}`),
@@ -223,20 +240,18 @@ function spread() {
     into.append(el("p", {}, "There are no rows yet."));
     return;
   }
-  const names = data.balance.map(([name]) => name);
-  const values = data.balance.map(([, number]) => number);
-  const even = 1 / Math.max(names.length, 1);
-  const shown = Math.min(names.length, 30);
+  const even = 1 / Math.max(data.balance.length, 1);
+  const { shown, rest } = drawable(data.balance);
   const what = task.labels ? "answer" : "answer position";
   const longest = data.longest && data.longest[1] ? ` Where one option is the longest, it is the right one in `
     + `${percent(data.longest[0])} of rows; ${percent(data.longest[1])} if length told nothing.` : "";
   card(into, {
     title: task.labels ? "Answers" : "Positions of the right answer",
-    about: `Evenly spread, each ${what} would have ${percent(even)}.${longest}`,
-    label: `Bar chart: ${data.balance.map(([name, number]) => `${name} ${percent(number / kept)}`).join(", ")}`,
-    height: Math.max(180, 34 * shown + 20),
-    config: bars(names.slice(0, shown), values.slice(0, shown),
-      values.slice(0, shown).map((number) => `${count(number)} · ${percent(number / kept)}`), "three"),
+    about: `Evenly spread, each ${what} would have ${percent(even)}.${longest}${rest}`,
+    label: `Bar chart: ${shown.map(([name, number]) => `${name} ${percent(number / kept)}`).join(", ")}${rest}`,
+    height: heightOf(shown, 180),
+    config: bars(shown.map(([name]) => name), shown.map(([, number]) => number),
+      shown.map(([, number]) => `${count(number)} · ${percent(number / kept)}`), "three"),
     table: table([what, "rows", "share"], data.balance.map(([name, number]) => [
       said(name), count(number), percent(number / kept)]), [1, 2]),
   });
@@ -284,6 +299,7 @@ function checked() {
     const fixed = one.given.length > 1;
     const differ = cells.filter(([, , number, same]) => number && !same).sort((a, b) => b[2] - a[2]);
     const most = differ.slice(0, 6).map(([given, judged, number]) => el("li", {}, "given ", said(given), ", judged ", said(judged), `: ${count(number)}`));
+    if (differ.length > most.length) most.push(el("li", {}, `and ${plural(differ.length - most.length, "other pair")} of labels`));
     const votes = one.kind === "verify" ? ` All votes were the same on ${count(one.unanimous)} of ${plural(one.n, "row")}.` : "";
     const what = one.kind === "verify"
       ? "The model chose an answer without seeing the one that the row has at that point."
@@ -329,7 +345,9 @@ function drifted() {
   };
   const cheap = "A row's depth is the number of generations between it and the formatting example. Likeness here is the "
     + "share of three-character pieces of the input texts that two examples have in common (Jaccard): a cheap measure that "
-    + "sees wording and not meaning. 1 is the same text.";
+    + "sees wording and not meaning. 1 is the same text." + (data.lengths.some((one) => one.most > data.beginning)
+      ? ` Of longer texts the first ${count(data.beginning)} characters are compared.` : "")
+    + (data.compared ? ` Measured on ${count(data.compared)} of ${count(kept)} rows, drawn by hash.` : "");
   const more = embedded ? ` The similarity of embeddings (cosine, ${identity.embedding_model}) was journaled between a row and `
     + "the one it was made from, and is shown beside it." : " This run journaled no embeddings.";
   const figure = (value) => (value === null ? "–" : value.toFixed(3));
@@ -358,7 +376,7 @@ function drifted() {
   if (!deep) return;
   card(into, {
     title: "Rows by depth",
-    label: `Bar chart: ${data.depths.map(([depth, number]) => `${number} at depth ${depth}`).slice(0, 20).join(", ")}`,
+    label: `Bar chart: ${data.depths.map(([depth, number]) => `${number} at depth ${depth}`).join(", ")}`,
     height: 210,
     wide: true,
     config: columns(data.depths.map(([depth]) => String(depth)), data.depths.map(([, number]) => number), "depth"),
@@ -426,11 +444,10 @@ function guided(guide) {
 
 // What is drawn for a turn: context and seed, or a value of each attribute.
 function drawnCard() {
-  const tables = [...drawn.counts].map(([name, values]) => {
-    const rows = [...values].sort((a, b) => b[1] - a[1]);
-    const rest = rows.length > 100 ? ", the commonest 100" : "";
-    return el("details", {}, el("summary", {}, said(DRAWN.get(name) || name), `: ${plural(rows.length, "value")}${rest}`),
-      table(["value", "rows"], rows.slice(0, 100).map(([value, number]) => [said(value), count(number)]), [1]));
+  const tables = data.drawn.map(([name, all, rows]) => {
+    const rest = all > rows.length ? `, the commonest ${rows.length}` : "";
+    return el("details", {}, el("summary", {}, said(DRAWN.get(name) || name), `: ${plural(all, "value")}${rest}`),
+      table(["value", "rows"], rows.map(([value, number]) => [said(value), count(number)]), [1]));
   });
   if (!data.attributes.length && !tables.length) return null;
   return el("div", { className: "card" }, el("h3", {}, data.attributes.length ? "Attributes" : "Contexts and seeds"),
