@@ -130,7 +130,7 @@ def search(
         found (`Found`): what was read.
         near (`NearDuplicates`, *optional*): by which rows that are not the same are compared.
         known (`EvaluationSets`, *optional*): what the rows must not repeat.
-        told (`Callable[[str, int, int], None]`, *optional*): told what is done to the rows, to how many, and of how many.
+        told (`Callable[[str, int, int], None]`, *optional*): told how far it is: with what, done and total.
 
     Raises:
         RunFailed: the embedding model cannot be loaded.

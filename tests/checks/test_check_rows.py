@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llm_created.checks import audit
+from llm_created.checks.near_duplicates import NearDuplicates
 from llm_created.cli.main import main
 from llm_created.errors import UsageError
-from llm_created.tasks.task import Task
+from llm_created.tasks.task import Row, Task
+from llm_created.utils import progress
 
 TASK = Task(name="mood", inputs=("text",), labels=("good", "bad"))
 LONG = "the small red fox jumped over nine lazy dogs because it wanted some old bread"
@@ -169,6 +172,29 @@ def test_near_duplicates_are_found_among_the_rows_that_differ(
     assert "exact duplicates: 1 (25.0%)" in said
     assert "near-duplicates from 0.9: 1 (25.0%)\n    row 3: The film is a great example of the old saying!\n" in said
     assert " to the row " in said
+
+
+def test_it_says_how_far_it_is_where_there_is_no_terminal(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np = pytest.importorskip("numpy")
+    pytest.importorskip("sentence_transformers")
+
+    def vectors(near: NearDuplicates, rows: Sequence[Row]) -> Any:
+        return np.eye(700, dtype=np.float32)[[int(row.inputs[0]) for row in rows]]
+
+    monkeypatch.setattr(NearDuplicates, "_embed", vectors)
+    rows = write(tmp_path / "rows.jsonl", *(mood(str(number)) for number in range(700)))
+    asked = (rows, "--task", task, "--near-duplicates", "0.9", "--embedding-model", "m")
+    assert check(*asked) == 0
+    assert not capsys.readouterr().err  # nobody waits for that
+    monkeypatch.setattr(progress, "QUIET", 0)
+    monkeypatch.setattr(progress, "PLAIN_EVERY", 0)
+    assert check(*asked) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 700 + 2 + 700 and said[350] == "350 of 700 rows searched"
+    assert said[700:702] == ["0 of 700 rows embedded", "512 of 700 rows embedded"]
+    assert said[-1] == "699 of 700 rows compared with those before them"
 
 
 def test_text_cannot_draw_on_the_terminal(task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

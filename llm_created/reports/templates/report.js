@@ -105,19 +105,35 @@ const axis = (title, ticks = {}, grid = true) => ({
 });
 const numbers = { precision: 0, maxTicksLimit: 6, callback: (value) => count(value) };
 
+// A name that finds room before its bar; the axis gets half of what the figures leave.
+function fitting(name, chart, right) {
+  const { ctx, width } = chart;
+  const room = (width - right) / 2 - 14;
+  ctx.save();
+  ctx.font = `13px ${Chart.defaults.font.family}`;
+  let shown = name;
+  for (let long = Math.min(name.length, 60); long > 4 && ctx.measureText(shown).width > room; long -= 1) shown = ends(name, long);
+  ctx.restore();
+  return shown;
+}
+
 // Bars that lie, each with its name before it and its figure behind it.
 function bars(names, values, texts, colour, marks) {
   const datasets = [{ data: values, backgroundColor: () => colours[colour], borderRadius: 3, maxBarThickness: 26 }];
   if (marks) datasets.push(marks);
+  const right = 12 + 7.2 * Math.max(...texts.map((text) => text.length), 0);
   return {
     type: "bar",
-    data: { labels: names.map((name) => ends(name, innerWidth < 480 ? 16 : 28)), datasets },
+    data: { labels: names, datasets },
     options: {
       indexAxis: "y",
-      layout: { padding: { right: 12 + 7.2 * Math.max(...texts.map((text) => text.length), 0) } },
+      layout: { padding: { right } },
       scales: {
         x: { display: false, beginAtZero: true },
-        y: { grid: { display: false }, border: { display: false }, ticks: { autoSkip: false, color: () => colours.ink } },
+        y: { grid: { display: false }, border: { display: false }, ticks: {
+          autoSkip: false, color: () => colours.ink,
+          callback(at) { return fitting(names[at], this.chart, right); },
+        } },
       },
       plugins: { atTheEnd: { texts }, tooltip: { callbacks: { title: (items) => names[items[0].dataIndex] } } },
     },
