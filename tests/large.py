@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from llm_created import Identity, Journal, Row, Task
 from llm_created.runs.journal import TurnRecord
@@ -29,7 +29,8 @@ _EVERY = 7
 _STARTER = """
 import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss, file=sys.stderr)
 raise SystemExit(code)"""
 
 
@@ -38,6 +39,7 @@ class Took(NamedTuple):
 
     code: int
     seconds: float
+    processor: float
     megabytes: float
     out: str
     err: str
@@ -104,11 +106,12 @@ def took(cache: Path, *words: str) -> Took:
     command = [sys.executable, "-c", _STARTER, sys.executable, "-m", "llm_created", *words]
     environment = os.environ | {"LLM_CREATED_CACHE": str(cache)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cache, check=False)
-    *err, peak = done.stderr.splitlines()
-    return Took(done.returncode, time.monotonic() - began, int(peak) / 1024, done.stdout, "\n".join(err))
+    *err, used = done.stderr.splitlines()
+    processor, peak = map(float, used.split())
+    return Took(done.returncode, time.monotonic() - began, processor, peak / 1024, done.stdout, "\n".join(err))
 
 
-def main(arguments: list[str]) -> Any:
+def main(arguments: list[str]) -> None:
     folder, rows, length, *more = arguments
     cache = Path(folder).absolute()
     began = time.monotonic()
@@ -117,17 +120,10 @@ def main(arguments: list[str]) -> Any:
     digest = next((cache / "runs").iterdir()).name
     size = (cache / "runs" / digest / "journal.sqlite").stat().st_size
     print(f"journal: {size / 1e9:.2f} GB, made in {time.monotonic() - began:.0f} s")
-    wanted = [one for one in more if one in ("report", "show", "compare")] or ["report", "show"]
-    commands = {
-        "report": ("report", digest, "--out", "r.html"),
-        "show": ("show", digest, "--sample", "3"),
-        "compare": ("compare", digest),
-    }
-    for name in wanted:
-        found = took(cache, *commands[name])
-        print(f"{name}: exit {found.code}, {found.seconds:.0f} s, {found.megabytes:.0f} MB; {found.out[-60:].strip()}")
-        if found.code:
-            print(found.err[-500:])
+    for words in (("report", digest, "--out", "r.html"), ("show", digest, "--sample", "3")):
+        found = took(cache, *words)
+        spent = f"{found.seconds:.0f} s, {found.processor:.0f} s of processor, {found.megabytes:.0f} MB"
+        print(f"{words[0]}: exit {found.code}, {spent}", found.err[-500:] if found.code else "")
 
 
 if __name__ == "__main__":
