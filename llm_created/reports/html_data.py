@@ -13,7 +13,7 @@ from ..tasks.task import Row, Task
 from ..utils.version import __version__
 from . import html_read
 from .describe import attributes_said, checks_said
-from .html_read import COMPARED, CUT, Reading, commonest, reply, script
+from .html_read import Reading, commonest, reply, script
 from .sample import Entry, divide, level, within
 
 _STAGES = ("asked", "parsed", "valid", "unique", "kept")
@@ -38,7 +38,7 @@ def blocks(
     plain = _figures(journal, task, reading, count) | {
         "scores": list(scores),
         "all": [reading.rows.seen, reading.rejected.seen],
-        "cut": CUT if cut else None,
+        "cut": html_read.CUT if cut else None,
         "numbers": None if samples[0].whole else [one.place[0] for one in rows],
         "sizes": [one.size for one in rows] if cut else None,
     }
@@ -107,7 +107,7 @@ def _figures(journal: Journal, task: Task, reading: Reading, count: Funnel) -> d
         "cost": _cost(journal, count),
         "time": times(journal),
         "drawn": commonest(reading.drawn),
-        "compared": COMPARED if reading.rows.seen > COMPARED else None,
+        "compared": html_read.COMPARED if reading.rows.seen > html_read.COMPARED else None,
         "beginning": measures.BEGINNING,
     }
 
