@@ -105,6 +105,9 @@ def facts(journal: Journal, task: Task, rows: Sequence[Row], options: Options) -
         "balanced_by": "label" if task.labels else "position of the answer",
         "lengths": measures.lengths(task, rows),
         "drift": drift,
+        "beginning": measures.BEGINNING
+        if any(len(" ".join(row.inputs)) > measures.BEGINNING for row in rows)
+        else None,
         "sample": [_json(task.example(row)) for row in rows[::step][:_SAMPLE]],
         "spent": journal.spent(),
         "lost": lost_said(journal.spent(), journal.get("price")),
