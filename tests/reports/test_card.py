@@ -23,7 +23,8 @@ from llm_created.analysis.funnel import funnel
 from llm_created.checks.chosen import named
 from llm_created.checks.judge import Judge
 from llm_created.cli import create as commands
-from llm_created.cli.main import _parser, main
+from llm_created.cli.main import main
+from llm_created.cli.parser import parser
 from llm_created.creation.loop import create
 from llm_created.evaluation.scores import score
 from llm_created.reports import card, markdown
@@ -321,7 +322,7 @@ def test_the_command_that_makes_it_again_defines_the_same_run(
     (tmp_path / "task.json").write_text(json.dumps(own_task.to_json() | {"example": own}), "utf-8")
 
     def run(words: list[str]) -> tuple[Settings, Identity]:
-        return commands._run_of(_parser().parse_args(["create", *words]))
+        return commands._run_of(parser()[0].parse_args(["create", *words]))
 
     settings, first = run(shlex.split(line))
     task = first.task if "task.json" not in line else own_task

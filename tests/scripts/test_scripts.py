@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import llm_created
-from llm_created.cli.main import _parser
+from llm_created.cli.parser import parser
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
@@ -104,10 +104,10 @@ def test_quickstart_installs_no_torch_and_runs_the_main_job_and_a_score(clone: P
     assert install.endswith(" -c constraints.txt -e .[linear]")
     assert [needs.name for needs in read(setup_cfg()["options.extras_require"]["linear"])] == ["scikit-learn"]
     program, *argv = shlex.split(create)
-    asked = _parser().parse_args(argv)
+    asked = parser()[0].parse_args(argv)
     assert (program, asked.command, asked.task, asked.strategy) == ("llm-created", "create", "csqa", "tree")
     assert (asked.model, asked.num_rows) == ("demo", 200)
-    judged = _parser().parse_args(shlex.split(evaluate)[1:])
+    judged = parser()[0].parse_args(shlex.split(evaluate)[1:])
     assert (judged.command, judged.run, judged.on) == ("evaluate", asked.out, ["demo"])
     assert shlex.split(done.stdout.splitlines()[-1])[-5:] == ["cd", str(clone), "&&", "source", ".venv/bin/activate"]
 
