@@ -105,7 +105,7 @@ _CHARACTERS_A_TOKEN = 64
 
 def estimate(messages: Iterable[Mapping[str, str]], text: str) -> Usage:
     """Tokens guessed from characters, and marked as a guess: four to a token, one where they are not ASCII."""
-    prompt = sum(_guess(message["content"]) for message in messages)
+    prompt = _guess("".join(message["content"] for message in messages))
     return Usage(prompt + 8, _guess(text) + 1, True)
 
 

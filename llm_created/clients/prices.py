@@ -12,7 +12,7 @@ class Price(NamedTuple):
 
     input: float
     output: float
-    source: str = "`price`"
+    source: str = "the price given"
 
     def of(self, prompt_tokens: int, completion_tokens: int) -> float:
         """Dollars for so many tokens."""

@@ -420,8 +420,8 @@ def broken(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str]:
         (["small", "nowhere"], 2, "there is no run 'nowhere'"),
         (["small", "large", "--budget", "5"], 2, "the run ID has 4 calls; give no more, or grow that run"),
         (["small", "large", "--budget", "inf"], 2, "the run ID has 5 calls"),
-        (["small", "large", "--budget", "-1"], 2, "--budget must be above 0, not -1"),
-        (["small", "large", "--budget", "nan"], 2, "--budget must be above 0, not nan"),
+        (["small", "large", "--budget", "-1"], 2, "`budget` must be above 0, not -1"),
+        (["small", "large", "--budget", "nan"], 2, "`budget` must be above 0, not nan"),
         (["small", "large", "--embedding-model", "x"], 2, "--embedding-model needs sentence-transformers"),
         (["small", "large", "--results", "nowhere"], 2, "there is no folder of results 'nowhere'"),
     ],
@@ -440,7 +440,7 @@ def test_dollars_need_prices(capsys: pytest.CaptureFixture[str]) -> None:
     assert "the price of the run" in broken(capsys, "small", "large", "--at", "dollars")[1]
     assert cells(said(capsys, "small", "large"), "dollars") == ["-", "0.0007"]
     run("free", 2, [reply(("Is it free?", "yes"), ("Is it not?", "no"))], [0.0, 0.0, "free"], seed=7)
-    assert "was free: compare --at calls" in broken(capsys, "free", "large", "--at", "dollars")[1]
+    assert "was free: compare `at` calls" in broken(capsys, "free", "large", "--at", "dollars")[1]
 
 
 def test_a_run_without_rows(capsys: pytest.CaptureFixture[str]) -> None:
@@ -451,7 +451,7 @@ def test_a_run_without_rows(capsys: pytest.CaptureFixture[str]) -> None:
     lines = said(capsys, "empty", "large")
     assert cells(lines, "kept rows") == ["0", "8"] and cells(lines, "tokens per kept row") == ["-", "50"]
     assert any("the texts are not compared" in line for line in lines)
-    assert "has no rows: compare --at calls" in broken(capsys, "empty", "large", "--at", "rows")[1]
+    assert "has no rows: compare `at` calls" in broken(capsys, "empty", "large", "--at", "rows")[1]
 
 
 def test_a_damaged_run_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,8 +35,9 @@ def test_a_run_at_80_columns(
 
 def tally() -> Tally:
     budget = Budget(price=Price(1.0, 2.0))
-    budget.reserve(Usage(1000, 1000))
-    budget.settle(Usage(1000, 1000), Usage(12_000, 40_000, False))
+    reserved = budget.reserve([{"role": "user", "content": "a question"}], 1)
+    assert reserved is not None
+    budget.settle(reserved.usage, Usage(12_000, 40_000, False))
     reasons = Counter(duplicate=7, not_json=3, answer_not_in_options=1)
     return Tally(1000, 250, 60, 0, 32, reasons, 150, 100.0, budget)
 
@@ -190,7 +191,7 @@ def test_preview_shows_each_kind_of_call_up_to_the_first_row(
     calls = {"rte": 1 + 20 + 100, "agnews": 100, "nyt": 79 + 100, "creak": 20}[line.split()[0]]
     checked = 300 + 100 * ("targen" in line)
     assert f"about {calls + checked} calls ({checked} of them to check labels)" in " ".join(said.split())
-    assert " by --price" in said
+    assert " by the price given" in said
     # It is journaled: a second look is the same and asks for nothing.
     assert shown(capsys, monkeypatch, f"preview {line} --verify 3 --model demo -n 100 --price 1,2") == said
 

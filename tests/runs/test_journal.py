@@ -35,7 +35,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert journal.reply(Request([], key="k", occurrence=48)).text == "reply 48"  # type: ignore[union-attr]
         assert journal.reply(Request([], key="k", occurrence=49)) is None
         # The request in flight counts with what was reserved for it: it may have been paid for.
-        assert journal.spent() == (50, 49 + 10, 98 + 20, 30)
+        assert journal.spent() == (50, 49 + 10, 98 + 20, 30, 10, 20)
 
 
 def test_lane_request_and_occurrence_are_the_key(tmp_path: Path) -> None:
