@@ -1,4 +1,4 @@
-"""The tree at the end of README.md: every file with the first line of its docstring.
+"""The tree at the end of README.md: a line a folder, each with the first line of its `__init__.py`.
 
 python scripts/tree.py            # print it
 python scripts/tree.py --write    # put it into README.md
@@ -12,49 +12,35 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-WIDTH = 96
+# Those that are not packages say it here.
 FOLDERS = {
-    "llm_created": "the library: what an example is, how one is asked for, read, chosen, kept, published",
-    "builders": "one file a task: the task, one row, where its human data lives; installed as llm_created.builders",
-    "train": "train a model, score it, compare, sweep; installed as llm_created.train",
-    "scripts": "what a person starts",
-    "tests": "mirrors the folders of the library; at the top what the tests share",
+    "llm_created": "",
+    "builders": "",
+    "train": "",
+    "scripts": "What a person starts: tests, benchmarks, the tables and figures of the documents",
+    "tests": "Mirrors the folders of the library; at the top stands what tests share",
+    "docs": "How it is built and why; real figures from real data",
 }
 
 
-def comment(path: Path) -> str:
-    """The first line of a file's docstring, or of a script's comment; up to a colon where it is long."""
-    text = path.read_text("utf-8")
-    if path.suffix == ".py":
-        line = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
-    else:
-        line = next((part.lstrip("# ") for part in text.splitlines() if part.startswith("# ")), "")
-    line = line.rstrip(".")
-    for mark in (": ", "; ", ". ", ", "):
-        if len(line) > WIDTH:
-            line = line.partition(mark)[0]
-    return line
+def about(folder: Path) -> str:
+    """What a package says of itself, in a line."""
+    text = (folder / "__init__.py").read_text("utf-8")
+    return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0].rstrip(".")
 
 
-def files(folder: Path) -> Iterator[str]:
-    """The lines of a folder: its files, then the folders in it, each with what it is for."""
-    deep = len(folder.relative_to(ROOT).parts)
-    for path in sorted(folder.iterdir()):
-        if path.suffix in (".py", ".sh") and path.name != "__init__.py":
-            yield f"{'  ' * deep + path.name:<23} {comment(path)}"
-    for inner in sorted({path.parent for path in folder.glob("*/*.py")}):
-        about = inner / "__init__.py"
-        yield f"{'  ' * deep + inner.name + '/':<23} {comment(about) if about.exists() else ''}".rstrip()
-        yield from files(inner)
+def lines(folder: Path, deep: int = 0) -> Iterator[str]:
+    """A folder, and the packages in it."""
+    said = FOLDERS.get(folder.name) if not deep else ""
+    yield f"{'  ' * deep + folder.name + '/':<16}{said or about(folder)}"
+    if (folder / "__init__.py").exists():
+        for inner in sorted(path.parent for path in folder.glob("*/__init__.py")):
+            yield from lines(inner, deep + 1)
 
 
 def tree() -> str:
-    """All folders with their files."""
-    lines = []
-    for folder, about in FOLDERS.items():
-        lines += [f"{folder + '/':<24}{about}", *files(ROOT / folder)]
-    lines.append(f"{'docs/':<24}design.md: how it is built and why; results.md: real figures from real data")
-    return "\n".join(lines) + "\n"
+    """All folders."""
+    return "".join(f"{line}\n" for name in FOLDERS for line in lines(ROOT / name))
 
 
 def main() -> None:

@@ -14,16 +14,12 @@ the head; a private repository is not there for those who may not see it.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import base64
 import fnmatch
 import hashlib
 import json
-import os
 import re
-import subprocess
-import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -32,6 +28,7 @@ from typing import Any
 
 import yaml
 from aiohttp import web
+from loopback import Loopback, arguments, listening
 
 WRITE, READ = "hf_write_0123456789", "hf_read_0123456789"
 OWNER = "me"
@@ -462,81 +459,49 @@ async def serve(port: int, until_eof: bool) -> None:
     listener = web.TCPSite(runner, "127.0.0.1", port)
     await listener.start()
     app.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    print("PORT", runner.addresses[0][1], flush=True)
-    stop = asyncio.Event()
-    if until_eof:  # the starter holds the other end of stdin; however it dies, the end closes
-        asyncio.get_running_loop().add_reader(0, lambda: None if os.read(0, 4096) else stop.set())
-    await stop.wait()
+    await listening(runner.addresses[0][1], until_eof)
 
 
-class Hub:
-    """Starts the Hub in a process of its own and ends it.
+class Hub(Loopback):
+    """Starts the Hub, and tells it what to do."""
 
-    Attributes:
-        url (`str`): what goes into `HF_ENDPOINT`.
-    """
+    SCRIPT = __file__
 
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-        self.url = ""
-        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
-
-    def __enter__(self) -> Hub:
-        command = [sys.executable, __file__, "--port", "0", "--until-eof"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout
-        word, _, port = self._process.stdout.readline().partition(" ")
-        if word != "PORT":
-            self.__exit__()
-            raise RuntimeError("the loopback Hub did not start")
-        self.url = f"http://127.0.0.1:{int(port)}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process and self._process.stdin and self._process.stdout:
-            self._process.kill()
-            self._process.wait()
-            self._process.stdin.close()
-            self._process.stdout.close()
+    @property
+    def url(self) -> str:
+        """What goes into `HF_ENDPOINT`."""
+        return self.address
 
     def env(self, token: str = WRITE) -> dict[str, str]:
         """The variables under which a process talks to this Hub and to no other; no token is an empty one."""
         told = {"HF_ENDPOINT": self.url, "HF_TOKEN": token, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
         return told | {"HF_HUB_OFFLINE": "0", "HF_DATASETS_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0"}
 
-    def _control(self, query: str = "", told: dict[str, Any] | None = None) -> Any:
-        data = None if told is None else json.dumps(told).encode()
-        with self._open(urllib.request.Request(f"{self.url}/_control{query}", data), timeout=30) as response:
-            return json.load(response)
-
     def reset(self, *, keep: bool = False, **settings: Any) -> None:
         """Replace all settings and clear the log, and with it every repository unless they are to be kept."""
-        self._control(told={"settings": asdict(Settings(**settings)), "keep": keep})
+        self.control(told={"settings": asdict(Settings(**settings)), "keep": keep})
 
     def put(self, repo: str, files: dict[str, bytes]) -> None:
         """Make these the files of a repository, whatever a client would say to them."""
         held = {name: base64.b64encode(data).decode() for name, data in files.items()}
-        self._control(told={"repo": repo, "files": held})
+        self.control(told={"repo": repo, "files": held})
 
     def log(self) -> list[dict[str, Any]]:
         """Every request in the order of arrival: `route` (a name of `ROUTES`), `path`, `method`, `status`.
 
         `status` is 0 while there is no answer, and "lost" where the answer was not sent.
         """
-        return list(self._control("?log"))
+        return list(self.control("?log"))
 
     def repos(self) -> dict[str, tuple[bool, list[str]]]:
         """Whether each repository (`datasets/me/x`) is private, and the titles of its commits."""
-        return {name: (private, titles) for name, (private, titles) in self._control().items()}
+        return {name: (private, titles) for name, (private, titles) in self.control().items()}
 
     def files(self, repo: str) -> dict[str, bytes]:
         """What the head of a repository holds; nothing if there is none."""
-        return {name: base64.b64decode(data) for name, data in self._control(f"?files={repo}").items()}
+        return {name: base64.b64decode(data) for name, data in self.control(f"?files={repo}").items()}
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--until-eof", action="store_true", help="end when stdin is closed")
-    arguments = parser.parse_args()
-    asyncio.run(serve(arguments.port, arguments.until_eof))
+    told = arguments(__doc__).parse_args()
+    asyncio.run(serve(told.port, told.until_eof))

@@ -15,26 +15,21 @@ can be right, or wrong at a known rate.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import hashlib
 import json
 import math
-import os
 import random
 import re
 import statistics
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from aiohttp import web
+from loopback import Loopback, arguments, listening
 
 ADJECTIVES = (
     "amber bitter brave calm clever cold curious distant eager early fierce gentle golden hollow humble icy "
@@ -607,54 +602,25 @@ async def serve(port: int, settings: Settings, until_eof: bool) -> None:
     # The low-level server: no routing, no access log. A client that hangs up cancels its request's handler.
     server = web.Server(App(settings).handle, handler_cancellation=True, access_log=None)
     listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", port, backlog=2048)
-    print("PORT", listener.sockets[0].getsockname()[1], flush=True)
-    stop = asyncio.Event()
-    if until_eof:  # the starter holds the other end of stdin; however it dies, the end closes
-        asyncio.get_running_loop().add_reader(0, lambda: None if os.read(0, 4096) else stop.set())
-    await stop.wait()
+    await listening(listener.sockets[0].getsockname()[1], until_eof)
 
 
-class Server:
-    """Starts the server in a process of its own and ends it.
+class Server(Loopback):
+    """Starts the server, and tells it what to do."""
 
-    Attributes:
-        url (`str`): what a client takes as its base URL, `http://127.0.0.1:<port>/v1`.
-    """
+    SCRIPT = __file__
 
     def __init__(self, **settings: Any) -> None:
-        self._settings = asdict(Settings(**settings))
-        self._process: subprocess.Popen[str] | None = None
-        self.url = ""
-        # No proxy, whatever the environment says.
-        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+        super().__init__("--settings", json.dumps(asdict(Settings(**settings))))
 
-    def __enter__(self) -> Server:
-        command = [sys.executable, __file__, "--port", "0", "--until-eof", "--settings", json.dumps(self._settings)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout
-        word, _, port = self._process.stdout.readline().partition(" ")
-        if word != "PORT":
-            self.__exit__()
-            raise RuntimeError("the loopback server did not start")
-        self.url = f"http://127.0.0.1:{int(port)}/v1"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process and self._process.stdin and self._process.stdout:
-            self._process.kill()
-            self._process.wait()
-            self._process.stdin.close()
-            self._process.stdout.close()
-
-    def _control(self, query: str = "", settings: dict[str, Any] | None = None) -> Any:
-        data = None if settings is None else json.dumps(settings).encode()
-        url = f"{self.url.removesuffix('/v1')}/_control{query}"
-        with self._open(urllib.request.Request(url, data), timeout=30) as response:
-            return json.load(response)
+    @property
+    def url(self) -> str:
+        """What a client takes as its base URL, `http://127.0.0.1:<port>/v1`."""
+        return f"{self.address}/v1"
 
     def reset(self, **settings: Any) -> None:
         """Replace all settings (what is not given goes back to its default), and clear counters and log."""
-        self._control(settings=asdict(Settings(**settings)))
+        self.control(told=asdict(Settings(**settings)))
 
     def log(self) -> list[dict[str, Any]]:
         """Every chat request in the order of arrival, with the keys of `LOGGED`.
@@ -662,11 +628,11 @@ class Server:
         `status` is the status sent, or "waiting", "dropped", "cut", "hung", or "gone" where the client left before
         its answer; `params` holds the request's body without messages (`response_format` as True).
         """
-        return [dict(zip(LOGGED, entry, strict=True)) for entry in self._control("?log")]
+        return [dict(zip(LOGGED, entry, strict=True)) for entry in self.control("?log")]
 
     def stats(self) -> dict[str, float]:
         """`calls` received, `answered` with 200, `peak` of requests in flight, `cpu` seconds of the server."""
-        return dict(self._control())
+        return dict(self.control())
 
     def calls(self) -> int:
         """The number of chat requests received since the start or the last reset."""
@@ -674,9 +640,7 @@ class Server:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=0)
+    parser = arguments(__doc__)
     parser.add_argument("--settings", type=json.loads, default={}, metavar="JSON")
-    parser.add_argument("--until-eof", action="store_true", help="end when stdin is closed")
-    arguments = parser.parse_args()
-    asyncio.run(serve(arguments.port, Settings(**arguments.settings), arguments.until_eof))
+    told = parser.parse_args()
+    asyncio.run(serve(told.port, Settings(**told.settings), told.until_eof))

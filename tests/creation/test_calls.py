@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import itertools
 import json
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -18,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from law import EXAMPLE, TASK, HashSimilarity, Writer, identity, run, run_told
 from server import MALFORMED, Server
-from test_law import EXAMPLE, TASK, HashSimilarity, Writer, identity, run, run_told
 
 from llm_created import Identity, Journal, Reply, Request, Row, RunFailed, Usage
 from llm_created.cli.main import main
@@ -586,11 +588,10 @@ def test_redirects_round_and_round_end(server: Server, tmp_path: Path, capsys: p
 
 
 def gzip_bomb() -> bytes:
-    import zlib
-
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    zeros = b" " * 2**20
-    return b"".join([packer.compress(zeros) for _ in range(2_000)]) + packer.flush()
+    """Two gigabytes of blanks; the same packed block again and again, and no true checksum: nobody may come so far."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    block = packer.compress(b" " * 2**20) + packer.flush(zlib.Z_FULL_FLUSH)
+    return b"\x1f\x8b\x08" + bytes(7) + block * 2_000 + b"\x03\x00" + bytes(8)
 
 
 @pytest.mark.parametrize("kind", ["endless", "gzip", "deep"])
@@ -612,9 +613,6 @@ def test_bodies_are_bounded(kind: str, server: Server, tmp_path: Path, capsys: p
 
 
 def test_a_packed_body_is_read(server: Server, tmp_path: Path) -> None:
-    import gzip
-    import zlib
-
     content = json.dumps(
         {"choices": [{"message": {"content": json.dumps(EXAMPLE)}, "finish_reason": "stop"}]}
     ).encode()

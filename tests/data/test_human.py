@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paper_tasks import NAMES
 
 from llm_created.data.human_rows import draw, load_hub, load_local
 from llm_created.errors import RunFailed, UsageError
@@ -19,10 +20,6 @@ from llm_created.tasks.task import Row, Task
 from llm_created.utils.text import fold
 
 ROOT = Path(__file__).parents[2]
-NAMES = [
-    *("piqa", "winogrande", "csqa", "riddle_sense", "boolq"),
-    *("boolq_open", "pubmedqa", "bioasq", "strategyqa", "creak"),
-]
 FAMILIES = {
     **dict.fromkeys(("piqa", "winogrande"), "mcqa_2"),
     **dict.fromkeys(("csqa", "riddle_sense"), "mcqa_5"),

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from test_human import NAMES
-from test_law import HashSimilarity, run
+from law import HashSimilarity, run
+from paper_tasks import NAMES
 
 from llm_created import Identity, Row
 from llm_created.clients.demo.client import DemoClient

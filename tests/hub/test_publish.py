@@ -21,11 +21,10 @@ pytest.importorskip("accelerate", reason="the `train` extra is not installed")
 
 import torch
 from accelerate.state import AcceleratorState
-from conftest import DEAD, LOOPBACK, PROXIES
+from hostile import HOSTILE, rendered
 from hub import READ, WRITE, Hub, complaints
 from huggingface_hub import ModelCard
-from test_card import HOSTILE, rendered
-from test_push import PERSON, Done, one_line
+from person import Done, one_line, outside, somebody
 from tiny import FIXED, OPEN, VARIED, encoder, rows_file, task_file
 from transformers import AutoTokenizer
 
@@ -110,20 +109,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("models")
     with Hub() as hub, pytest.MonkeyPatch.context() as here:
         here.setenv("LLM_CREATED_CACHE", str(folder / "cache"))
-        env = os.environ | hub.env() | dict.fromkeys(PROXIES, DEAD) | {"NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK}
-        env |= {"HF_HOME": str(folder / "hf"), "OMP_NUM_THREADS": "1"}
+        env = outside(hub) | {"HF_HOME": str(folder / "hf"), "OMP_NUM_THREADS": "1"}
         prepare(folder)
-        with subprocess.Popen(
-            [sys.executable, "-c", PERSON], env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as process:
-            assert process.stdin and process.stdout
-            told, answers = process.stdin, process.stdout
-
-            def person(*argv: str, code: str = "", **changed: str) -> Done:
-                told.write(json.dumps({"argv": argv, "code": code, "env": {"HF_TOKEN": WRITE} | changed}) + "\n")
-                told.flush()
-                return Done(*json.loads(answers.readline()))
-
+        with somebody(env, "HF_TOKEN") as person:
             world, threads = World(hub, folder, env, person), torch.get_num_threads()
             torch.set_num_threads(1)
             for name in TASKS:
@@ -131,7 +119,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 finetune.finetune(Arguments(**world.flags(name)))
             torch.set_num_threads(threads)
             yield world
-            told.close()
 
 
 @pytest.fixture

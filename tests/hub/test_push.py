@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -15,26 +14,11 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from conftest import DEAD, LOOPBACK, PROXIES
 from hub import READ, WRITE, Hub
+from person import Done, one_line, outside, somebody, written
 from server import Server
 
 KEY = "sk-a-key-of-these-tests-0123456789"
-# A person who types many commands: one process, so that the libraries are imported once.
-PERSON = """
-import contextlib, io, json, os, sys
-from llm_created.cli.main import main
-for line in sys.stdin:
-    told = json.loads(line)
-    os.environ.update(told["env"])
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = main(told["argv"]) if told["argv"] else exec(told["code"], {}) or 0
-        except SystemExit as left:
-            code = left.code
-    print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
-"""
 BY_HAND = "---\nlicense: mit\nconfigs:\n- config_name: mine\n  data_files: {}\n---\n\n# By hand\n"
 LOAD = """
 import json, sys
@@ -43,14 +27,6 @@ for config in sys.argv[2:]:
     loaded = datasets.load_dataset(sys.argv[1], config)
     print(json.dumps({split: [dict(row) for row in rows] for split, rows in loaded.items()}))
 """
-
-
-class Done(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
 
 
 class World(NamedTuple):
@@ -77,22 +53,10 @@ class World(NamedTuple):
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with Hub() as hub, Server() as server:
         home = tmp_path_factory.mktemp("home")
-        env = os.environ | hub.env() | dict.fromkeys(PROXIES, DEAD) | {"NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK}
-        env |= {"HF_HOME": str(home / "hf"), "LLM_CREATED_CACHE": str(home / "runs"), "OPENAI_API_KEY": KEY}
-        with subprocess.Popen(
-            [sys.executable, "-c", PERSON], env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as process:
-            assert process.stdin and process.stdout
-            told, answers = process.stdin, process.stdout
-
-            def person(*argv: str, code: str = "", **changed: str) -> Done:
-                mine = {name: env[name] for name in ("HF_HOME", "LLM_CREATED_CACHE", "HF_TOKEN", "OPENAI_API_KEY")}
-                told.write(json.dumps({"argv": argv, "code": code, "env": mine | changed}) + "\n")
-                told.flush()
-                return Done(*json.loads(answers.readline()))
-
+        own = {"HF_HOME": str(home / "hf"), "LLM_CREATED_CACHE": str(home / "runs"), "OPENAI_API_KEY": KEY}
+        env = outside(hub) | own
+        with somebody(env, "HF_TOKEN", *own) as person:
             yield World(hub, server, home, env, person)
-            told.close()
 
 
 @pytest.fixture
@@ -110,12 +74,6 @@ def load(world: World, repo: str, *configs: str) -> list[dict[str, list[dict[str
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def written(folder: Path) -> list[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
-    return list(pq.read_table(folder / "train.parquet").to_pylist())
-
-
 def head(world: World, repo: str = "me/x") -> dict[str, Any]:
     text = world.hub.files(f"datasets/{repo}")["README.md"].decode()
     return dict(yaml.safe_load(text.split("\n---\n")[0]))
@@ -123,13 +81,6 @@ def head(world: World, repo: str = "me/x") -> dict[str, Any]:
 
 def routes(world: World, *names: str) -> list[Any]:
     return [entry["status"] for entry in world.hub.log() if entry["route"] in names]
-
-
-def one_line(done: Done, code: int, pattern: str) -> None:
-    last = [line for line in done.err.splitlines() if line.startswith("error: ")]
-    assert done.code == code, done
-    assert len(last) == 1 and re.search(pattern, last[0]), done.err
-    assert "Traceback" not in done.err
 
 
 def test_what_is_pushed_loads_elsewhere_as_the_same_rows(world: World) -> None:

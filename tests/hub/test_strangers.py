@@ -18,10 +18,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import DEAD, LOOPBACK, PROXIES
 from hub import Hub
+from person import Done, one_line, outside, somebody, written
 from server import Server
-from test_push import PERSON, Done, one_line, written
 
 from llm_created import Task, UsageError
 from llm_created.tasks.guide import Guide
@@ -78,21 +77,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Here]:
         home = tmp_path_factory.mktemp("home")
         (home / "lib").mkdir()
         (home / "lib" / "sentence_transformers.py").write_text(MODELS)
-        env = os.environ | hub.env() | dict.fromkeys(PROXIES, DEAD) | {"NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK}
-        env |= {"HF_HOME": str(home / "hf"), "LLM_CREATED_CACHE": str(home / "runs"), "OPENAI_API_KEY": "any"}
+        own = {"HF_HOME": str(home / "hf"), "LLM_CREATED_CACHE": str(home / "runs"), "OPENAI_API_KEY": "any"}
+        env = outside(hub) | own
         env |= {"PYTHONPATH": f"{home / 'lib'}:{os.environ.get('PYTHONPATH', '')}", "LOADED": str(home / "loaded")}
-        with subprocess.Popen(
-            [sys.executable, "-c", PERSON], env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as process:
-            assert process.stdin and process.stdout
-            told, answers = process.stdin, process.stdout
-
-            def person(*argv: str, code: str = "", **changed: str) -> Done:
-                mine = {name: env[name] for name in ("HF_HOME", "LLM_CREATED_CACHE", "OPENAI_API_KEY")}
-                told.write(json.dumps({"argv": argv, "code": code, "env": mine | changed}) + "\n")
-                told.flush()
-                return Done(*json.loads(answers.readline()))
-
+        with somebody(env, *own) as person:
             line = ("create", "csqa", "--model", "m", "--base-url", server.url, "--with-journal", "-n", "40")
             for strategy in ("tree", "contrastive"):
                 out = ("--out", str(home / strategy), "--push-to-hub", f"me/{strategy}")
@@ -100,7 +88,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Here]:
                 assert done.code == 0, done.err
             files = [hub.files(f"datasets/me/{strategy}") for strategy in ("tree", "contrastive")]
             yield Here(hub, server, home, env, person, *files)
-            told.close()
 
 
 @pytest.fixture

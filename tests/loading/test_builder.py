@@ -23,8 +23,8 @@ from typing import Any
 import datasets
 import numpy as np
 import pytest
+from paper_tasks import NAMES
 from server import Server
-from test_human import NAMES
 
 import llm_created
 from llm_created import UsageError
