@@ -9,40 +9,50 @@ from .utils.version import __version__ as __version__
 
 # Where each public name lives. Loaded when first used: `import llm_created` costs milliseconds.
 _HOMES = {
+    "Budget": "creation.budget",
     "Builder": "loading.builder",
+    "Client": "clients.base",
     "Guide": "tasks.guide",
     "Human": "tasks.human",
     "Identity": "runs.identity",
     "Journal": "runs.journal",
     "LLMCreatedError": "errors",
     "OpenAIClient": "clients.openai",
-    "Pool": "methods.pool",
     "Reason": "tasks.task",
     "Reply": "clients.base",
     "Request": "clients.base",
+    "RequestFailed": "errors",
     "Row": "tasks.task",
     "RunFailed": "errors",
     "ScriptedClient": "clients.base",
+    "Settings": "runs.settings",
     "StoppedShort": "errors",
     "Task": "tasks.task",
     "Usage": "clients.base",
     "UsageError": "errors",
     "create": "creation.loop",
+    "evaluate": "evaluation.trial",
+    "label_rows": "labelling.rows",
     "load_dataset": "loading.load",
+    "push": "hub.push",
     "register": "loading.load",
 }
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
-    from .clients.base import Reply, Request, ScriptedClient, Usage
+    from .clients.base import Client, Reply, Request, ScriptedClient, Usage
     from .clients.openai import OpenAIClient
+    from .creation.budget import Budget
     from .creation.loop import create
-    from .errors import LLMCreatedError, RunFailed, StoppedShort, UsageError
+    from .errors import LLMCreatedError, RequestFailed, RunFailed, StoppedShort, UsageError
+    from .evaluation.trial import evaluate
+    from .hub.push import push
+    from .labelling.rows import label_rows
     from .loading.builder import Builder
     from .loading.load import load_dataset, register
-    from .methods.pool import Pool
     from .runs.identity import Identity
     from .runs.journal import Journal
+    from .runs.settings import Settings
     from .tasks.guide import Guide
     from .tasks.human import Human
     from .tasks.task import Reason, Row, Task

@@ -25,6 +25,12 @@ class Request:
         attempt (`Callable[[bool], None]`): a client that asks more than once calls it before each attempt, the first
             included, with whether the attempt before may have been generated and billed; it may raise to say that no
             other must be made.
+
+    Example:
+
+        >>> from llm_created import Request
+        >>> Request([{"role": "user", "content": "Write a row."}]).lane
+        0
     """
 
     messages: list[Mapping[str, str]]
@@ -38,7 +44,14 @@ class Request:
 
 
 class Usage(NamedTuple):
-    """Tokens of one call; `estimated` where the server did not say."""
+    """Tokens of one call; `estimated` where the server did not say.
+
+    Example:
+
+        >>> from llm_created import Usage
+        >>> Usage(prompt_tokens=120, completion_tokens=80, estimated=False)
+        Usage(prompt_tokens=120, completion_tokens=80, estimated=False)
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -46,7 +59,14 @@ class Usage(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What came back: text, or the `reason` why there is none (`"refusal"`, `"content_filter"`, ...)."""
+    """What came back: text, or the `reason` why there is none (`"refusal"`, `"content_filter"`, ...).
+
+    Example:
+
+        >>> from llm_created import Reply
+        >>> Reply("", reason="refusal").reason
+        'refusal'
+    """
 
     text: str
     usage: Usage = Usage()
@@ -64,7 +84,20 @@ class Reply(NamedTuple):
 
 
 class Client(Protocol):
-    """The one method that the loop needs."""
+    """The one method that the loop needs.
+
+    Example:
+
+        >>> import json
+        >>> from llm_created import Client, Reply, Request
+        >>> class Counting:  # whatever has such a method is a client
+        ...     calls = 0
+        ...     async def complete(self, request: Request) -> Reply:
+        ...         self.calls += 1
+        ...         row = {"question": f"Is {self.calls} odd?", "answer": str(bool(self.calls % 2))}
+        ...         return Reply(json.dumps(row))
+        >>> client: Client = Counting()
+    """
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request, or raise an `LLMCreatedError` that says why it could not be answered."""
@@ -82,6 +115,14 @@ class ScriptedClient:
 
     Raises:
         RunFailed: the list has run out.
+
+    Example:
+
+        >>> import asyncio
+        >>> from llm_created import Request, ScriptedClient
+        >>> client = ScriptedClient(['{"question": "Is ice cold?", "answer": "True"}'])
+        >>> asyncio.run(client.complete(Request([]))).text
+        '{"question": "Is ice cold?", "answer": "True"}'
     """
 
     def __init__(self, script: Iterable[str] | Callable[[Request], str]) -> None:

@@ -97,6 +97,17 @@ class OpenAIClient:
 
     Attributes:
         transport (`dict[str, Any]`): parameters that the server refuses and the names it wants instead.
+
+    Example:
+
+        >>> import asyncio
+        >>> from llm_created import OpenAIClient, Request
+        >>> async def ask():
+        ...     async with OpenAIClient("gpt-4o-mini") as client:  # OPENAI_API_KEY; base_url=... for another server
+        ...         return await client.complete(Request([{"role": "user", "content": "Is ice cold?"}]))
+        >>> reply = asyncio.run(ask())
+        >>> reply.usage.completion_tokens > 0
+        True
     """
 
     def __init__(

@@ -50,6 +50,18 @@ class Budget:
     Attributes:
         stopped_by (`str`): the cap that kept a request from going out, or `""`.
         bounds (`dict[int, int]`): the bound that replies to requests for so many rows have, where it is learnt.
+
+    Example:
+
+        >>> from llm_created import Budget
+        >>> budget = Budget(max_calls=1)
+        >>> messages = [{"role": "user", "content": "Write five rows."}]
+        >>> budget.reserve(messages, rows=5) is not None
+        True
+        >>> budget.reserve(messages, rows=5) is None
+        True
+        >>> "max_calls" in budget.stopped_by
+        True
     """
 
     def __init__(

@@ -83,6 +83,20 @@ async def create(
     Raises:
         StoppedShort: a cap, patience or `stop` ended the run before it had `num_rows` rows.
         RunFailed: a request got no reply, or none can.
+
+    Example:
+
+        >>> import asyncio, json
+        >>> from llm_created import Identity, Journal, ScriptedClient, Task, create
+        >>> example = {"question": "Is ice cold?", "options": ["True", "False"], "answer": "True"}
+        >>> task = Task.from_example(example, label_space="fixed")
+        >>> identity = Identity(task, example, "my-model", "Write one more.", num_examples=1)
+        >>> client = ScriptedClient(json.dumps({**example, "question": f"Is {n} odd?"}) for n in range(9))
+        >>> async def questions():
+        ...     with Journal("odd-numbers", identity.as_json) as journal:
+        ...         return [row.inputs[0] async for row in create(identity, client, journal, 3, concurrency=1)]
+        >>> asyncio.run(questions())
+        ['Is 0 odd?', 'Is 1 odd?', 'Is 2 odd?']
     """
     if num_rows < 1:
         raise UsageError(f"the number of rows must be at least 1, not {num_rows}")
@@ -94,6 +108,9 @@ async def create(
         )
     tally = tally or Tally()
     tally.target = num_rows
+    # By these whoever opens the journal reads the rows again.
+    journal.set("target", num_rows)
+    journal.set("task", identity.task.to_json())
     budget = budget or Budget(spent=journal.spent())
     calls = Calls(identity.digest, client, journal, budget, concurrency, tally)
     emission = Emission(identity.task, journal, calls, tally, judges, balance)

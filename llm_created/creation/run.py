@@ -54,8 +54,6 @@ async def rows(
     tally = tally if tally is not None else Tally()
     checks = emission(settings, identity)
     journal.forget_turns(reading(settings, identity))
-    journal.set("target", settings.num_rows)
-    journal.set("task", identity.task.to_json())
     # What a card says of a run beside its identity.
     journal.set("provider", connect.provider(settings))
     journal.set("emission", named(settings, identity))

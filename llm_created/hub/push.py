@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import UsageError
 from ..reports import card
-from ..runs.folders import RUN_FILE
+from ..runs.folders import RUN_FILE, find
 from ..runs.journal import Journal
 from ..runs.kept import kept_rows
 from ..tasks.task import Row, Task
@@ -26,6 +27,60 @@ _MAY_BE_SHOWN = {
     "afl-3.0", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0",
     "cc-by-sa-4.0", "cc0-1.0", "cdla-permissive-2.0", "mit", "odc-by", "pddl", "unlicense",
 }  # fmt: skip
+
+
+def push(
+    run: str | os.PathLike[str],
+    repo: str,
+    *,
+    private: bool = False,
+    with_journal: bool = False,
+    replace: bool = False,
+    validation: float = 0.0,
+    license: str | None = None,
+    language: str | Sequence[str] = (),
+    overlap: str | None = None,
+) -> str:
+    """Push the rows of a run and their card to the Hub, in one commit.
+
+    Args:
+        run (`str` or `os.PathLike`): the beginning of its digest, its name, its folder, or the folder of its rows.
+        repo (`str`): `owner/name`; made if it is not there. The token is read from `HF_TOKEN` or `hf auth login`.
+        private (`bool`, defaults to `False`): make it a private repository; one that is public is refused.
+        with_journal (`bool`, defaults to `False`): the raw replies too, so that others can make the rows again.
+        replace (`bool`, defaults to `False`): put it in the place of another run's configuration.
+        validation (`float`, defaults to 0.0): share of the rows that make a split of their own.
+        license (`str`, *optional*): of the rows, as the Hub spells it; none is invented.
+        language (`str` or `Sequence[str]`, *optional*): of the rows, such as `"en"`.
+        overlap (`str`, *optional*): a folder of result files that say how far test sets overlap with the rows.
+
+    Returns:
+        `str`: the commit's address.
+
+    Raises:
+        UsageError: there is no such run, its rows are the demo writer's, there is no token, or the repository holds
+            something else.
+        RunFailed: the Hub refuses or cannot be reached.
+
+    Example:
+
+        >>> from llm_created import Identity, Journal, ScriptedClient, Task, create, push
+        >>> example = {"question": "Is ice cold?", "options": ["True", "False"], "answer": "True"}
+        >>> task = Task.from_example(example, label_space="fixed", name="closed")
+        >>> row = '{"question": "Is fire cold?", "options": ["True", "False"], "answer": "False"}'
+        >>> identity = Identity(task, example, "my-model", "Write one more.", num_examples=1)
+        >>> async def fill():
+        ...     with Journal("my-run", identity.as_json) as journal:
+        ...         return [row async for row in create(identity, ScriptedClient([row]), journal, 1)]
+        >>> import asyncio
+        >>> rows = asyncio.run(fill())
+        >>> push("my-run", "me/closed", license="mit", language="en")  # doctest: +ELLIPSIS
+        'http...datasets/me/closed/commit/...'
+    """
+    languages = (language,) if isinstance(language, str) else tuple(language)
+    how = Pushed(repo, private, with_journal, replace, validation, card.Options(license, languages, overlap))
+    with Journal(find(os.fspath(run))) as journal:
+        return to_hub(journal, how)
 
 
 def to_hub(journal: Journal, how: Pushed, say: Say = lambda text: None) -> str:
@@ -48,7 +103,9 @@ def to_hub(journal: Journal, how: Pushed, say: Say = lambda text: None) -> str:
     rows = list(kept_rows(journal, task))
     if not rows:
         raise UsageError(f"the run {journal.folder.name[:8]} has no rows to push")
-    how = replace(how, options=replace(how.options, shows_seed=_may_show(journal.get("seed_from"))))
+    how = dataclasses.replace(
+        how, options=dataclasses.replace(how.options, shows_seed=_may_show(journal.get("seed_from")))
+    )
     say(f"{len(rows)} rows of the run {journal.folder.name[:8]}")
     ours = _files(journal, task, rows, how)
     facts = card.facts(journal, task, rows, how.options) | {"with_journal": how.with_journal}

@@ -157,26 +157,6 @@ async def labels(
                     yield place, of_replies(blind(rows[place]), in_order)
 
 
-def label_rows(
-    source: Source, rows: Sequence[Row], settings: Settings, *, watcher: Watcher | None = None, **how: Any
-) -> tuple[list[Labelled | None], StoppedShort | None]:
-    """Label rows, journaled: the same call again buys nothing.
-
-    Args:
-        source (`Source`): the task.
-        rows (`Sequence[Row]`): what is labelled; their answers are not shown.
-        settings (`Settings`): the model, the server, the caps.
-        watcher (`Watcher`, *optional*): what runs beside the calls.
-        **how: see `labelling`.
-
-    Returns:
-        The label of each row, `None` where not all votes came, and why it stopped short, if it did.
-    """
-    made, judge = labelling(source, settings, **how)
-    with asking.journal(KIND, made) as journal:
-        return label_into(made, judge, rows, settings, journal, watcher)
-
-
 def label_into(
     made: Labelling,
     judge: Judge,
@@ -186,7 +166,19 @@ def label_into(
     watcher: Watcher | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Labelled | None], StoppedShort | None]:
-    """What `label_rows` does, for a labelling whose journal is open; `say` is told what is about to be bought."""
+    """Label rows, journaled: the same call again buys nothing.
+
+    Args:
+        made, judge: see `labelling`.
+        rows (`Sequence[Row]`): what is labelled; their answers are not shown.
+        settings (`Settings`): the model, the server, the caps.
+        journal (`Journal`): `asking.journal(KIND, made)`, open for writing.
+        watcher (`Watcher`, *optional*): what runs beside the calls.
+        say (`Callable[[str], None]`, *optional*): told what is about to be bought.
+
+    Returns:
+        The label of each row, `None` where not all votes came, and why it stopped short, if it did.
+    """
     found: list[Labelled | None] = [None] * len(rows)
     tally = Tally()
 

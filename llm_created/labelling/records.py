@@ -90,6 +90,27 @@ def read(task: Task, path: Path) -> list[Case]:
     return cases
 
 
+def cases(task: Task, values: Iterable[Any]) -> list[Case]:
+    """The same for records in memory, of which none may be of use."""
+    columns = human_rows.columns_of(task)
+    return [_case(task, columns, number, value, False) for number, value in enumerate(values, 1)]
+
+
+def shown(task: Task, values: Iterable[Mapping[str, Any]]) -> Shots:
+    """Demonstrations, all of them and in this order.
+
+    Raises:
+        UsageError: one is no labelled row of the task.
+    """
+    found = cases(task, values)
+    for case in found:
+        if case.row is None or case.given is None:
+            why = case.reason.detail if case.reason else f"its answer is {case.stray!r}" if case.stray else "no answer"
+            raise UsageError(f"`shots`: the {case.number}. is no labelled row of {task.name!r}: {shorten(why, 80)}")
+    rows = list(_labelled(found))
+    return Shots(tuple(row for row, _ in rows), {row.id: said for row, said in rows if said})
+
+
 def _values(path: Path) -> Iterator[tuple[int, Any, Reason | None]]:
     if path.suffix != ".jsonl":
         yield from ((number, record, None) for number, record in enumerate(sources.records_of(path), 1))

@@ -45,6 +45,17 @@ class Builder(datasets.GeneratorBasedBuilder):  # type: ignore[misc]
 
     A task is one subclass with `task` and `example`, and perhaps `human`, `family` and `guide`. Configurations are the
     strategies and `"human"`; keywords are the fields of `Settings`.
+
+    Example:
+
+        >>> from llm_created import Builder, Task
+        >>> class Capitals(Builder):
+        ...     task = Task("capitals", ("question",), num_options=3)
+        ...     example = {"question": "Of France?", "options": ["Paris", "Rome", "Oslo"], "answer": "Paris"}
+        >>> builder = Capitals(config_name="tree", model="demo", num_rows=20)
+        >>> builder.download_and_prepare()
+        >>> builder.as_dataset(split="train").num_rows
+        20
     """
 
     BUILDER_CONFIG_CLASS = CreatedConfig

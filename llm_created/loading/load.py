@@ -55,6 +55,13 @@ def load_dataset(
         UsageError: the call is wrong.
         StoppedShort: a cap or patience ended the run; nothing half is cached.
         RunFailed: the run could not go on.
+
+    Example:
+
+        >>> import llm_created
+        >>> rows = llm_created.load_dataset("csqa", "tree", model="demo", num_rows=20, split="train")
+        >>> rows.num_rows, sorted(rows.column_names)
+        (20, ['answer', 'depth', 'id', 'options', 'parent_id', 'question'])
     """
     path = os.fspath(path)
     builder: Builder
@@ -79,6 +86,19 @@ def register() -> None:
 
     Always give `data_files`: without it, `datasets` looks through the working directory before it asks this library,
     which may take long; what it finds there is not one formatting example, and the call ends with an error.
+
+    Example:
+
+        >>> import datasets, json, llm_created
+        >>> example = {"question": "Is ice cold?", "options": ["True", "False"], "answer": "True"}
+        >>> with open("closed.json", "w") as file:
+        ...     json.dump(example, file)
+        >>> llm_created.register()
+        >>> rows = datasets.load_dataset(
+        ...     "llm_created", data_files="closed.json", label_space="fixed", model="demo", num_rows=20, split="train"
+        ... )
+        >>> rows.num_rows
+        20
     """
     from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 

@@ -50,6 +50,15 @@ class Identity:
         contexts (`int`, defaults to 20): contexts in a round of `targen`; else unused.
         attributes (`Mapping[str, Any]`, *optional*): of `attrprompt`, or laid over self-reference: see `attributes`.
         balance (`bool`, defaults to `False`): self-reference demands a label in each call, the one that is short.
+
+    Example:
+
+        >>> from llm_created import Identity, Task
+        >>> example = {"question": "Is ice cold?", "options": ["True", "False"], "answer": "True"}
+        >>> task = Task.from_example(example, label_space="fixed")
+        >>> first, second = (Identity(task, example, "my-model", "Write one more.", seed=seed) for seed in (1, 2))
+        >>> first.digest == second.digest, len(first.digest)
+        (False, 16)
     """
 
     task: Task

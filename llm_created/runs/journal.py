@@ -155,18 +155,28 @@ class Journal:
     requests in flight, a power cut possibly the last replies (WAL with `synchronous=NORMAL`).
 
     Args:
-        folder (`Path`): the run's folder, made if it is not there.
+        folder (`str` or `Path`): the run's folder, made if it is not there.
         identity (`Mapping[str, Any]`, *optional*): the run's identity; `None` opens an existing journal to read it.
         wait (`bool`, defaults to `False`): wait for another process that has the run, instead of refusing.
 
     Raises:
         RunFailed: another process has the run, or the file is damaged, not writable, or of another run.
+
+    Example:
+
+        >>> from llm_created import Identity, Journal, Task
+        >>> example = {"question": "Is ice cold?", "options": ["True", "False"], "answer": "True"}
+        >>> task = Task.from_example(example, label_space="fixed")
+        >>> identity = Identity(task, example, "my-model", "Write one more.")
+        >>> with Journal("a-run", identity.as_json) as journal:
+        ...     journal.num_replies()
+        0
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any] | None = None, *, wait: bool = False) -> None:
-        self.folder = folder
-        self.path = folder / FILE_NAME
-        self._note = folder / "identity.json"  # for people, and to tell a new journal from a lost one
+    def __init__(self, folder: str | Path, identity: Mapping[str, Any] | None = None, *, wait: bool = False) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / FILE_NAME
+        self._note = self.folder / "identity.json"  # for people, and to tell a new journal from a lost one
         self._identity = identity
         self._wait = wait
         # Derived from the replies, so they may wait for the next write: statement → its rows.

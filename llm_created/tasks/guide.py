@@ -28,6 +28,14 @@ class Guide:
         attributes (`Mapping[str, Any]`, *optional*): attribute dimensions, as in the file of `attributes`: a list of
             values; for each label a list of values; or what is to be asked of the model, as a text (`"a region"`:
             values for all labels) or as `{"per_label": "a kind of sport"}` (values for each label).
+
+    Example:
+
+        >>> from llm_created import Guide, Task
+        >>> guide = Guide("A short review of a film, and its tone.", labels={"warm": "the reviewer liked it"})
+        >>> guide.check(Task("tone", ("review",), labels=("warm", "cold")))
+        >>> guide.meaning("warm")
+        'the reviewer liked it'
     """
 
     description: str

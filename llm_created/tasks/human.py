@@ -22,6 +22,17 @@ class Human:
             first rows of the file whose question no split before has. All rows of one question stay together.
         config (`str`, *optional*): the dataset's configuration on the Hub.
         revision (`str`, *optional*): its revision; script repositories need `"refs/convert/parquet"`.
+
+    Example:
+
+        >>> from llm_created import Human
+        >>> human = Human(
+        ...     "me/capitals",
+        ...     columns=lambda record: {"question": record["q"], "options": record["choices"], "answer": record["a"]},
+        ...     splits={"train": ("train", None), "test": ("validation", 500)},
+        ... )
+        >>> human.columns({"q": "Of France?", "choices": ["Paris", "Rome"], "a": "Paris"})["answer"]
+        'Paris'
     """
 
     path: str

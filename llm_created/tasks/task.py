@@ -31,7 +31,15 @@ _TRUE, _FALSE = {"true", "yes"}, {"false", "no"}
 
 
 class Reason(NamedTuple):
-    """Why a piece of a reply is not a row: a short `code` that is counted, and a `detail` for the reader."""
+    """Why a piece of a reply is not a row: a short `code` that is counted, and a `detail` for the reader.
+
+    Example:
+
+        >>> from llm_created import Task
+        >>> task = Task("closed", ("question",), labels=("True", "False"))
+        >>> task.read({"question": "Is ice cold?", "answer": "perhaps"}).code
+        'answer_not_in_options'
+    """
 
     code: str
     detail: str = ""
@@ -48,6 +56,14 @@ class Row(NamedTuple):
         key (`int`): what makes another row a duplicate of this one: its inputs, folded, and its options in any order.
         parent_id (`str`): id of the formatting example that was shown; at depth 1 that is the first one, never a row.
         depth (`int`): generations since the first formatting example, whose depth is 0.
+
+    Example:
+
+        >>> from llm_created import Task
+        >>> task = Task("closed", ("question",), labels=("True", "False"))
+        >>> row = task.read({"question": "Is ice cold?", "answer": "True"})
+        >>> row.inputs, row.options[row.answer]
+        (('Is ice cold?',), 'True')
     """
 
     inputs: tuple[str, ...]
@@ -80,6 +96,14 @@ class Task:
 
     Raises:
         UsageError: fewer than two labels or more than 10,000, labels or fields that occur twice, or no input field.
+
+    Example:
+
+        >>> from llm_created import Task
+        >>> Task("capitals", ("question",), num_options=3).labels is None
+        True
+        >>> Task.from_example({"claim": "Ice is cold.", "answer": "yes", "options": ["yes", "no"]}).labels
+        ('yes', 'no')
     """
 
     name: str

@@ -22,58 +22,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_created import LLMCreatedError, Reply, Row, StoppedShort, Task, UsageError
+from llm_created import Reply, Row, StoppedShort, Task, UsageError, label_rows
 from llm_created.checks.answers import read_answer
 from llm_created.checks.judge import Judge
-from llm_created.cli.label import label
+from llm_created.cli.main import main as cli
 from llm_created.creation import questions as asking
 from llm_created.evaluation.scores import wilson
-from llm_created.labelling import records as unlabelled
 from llm_created.labelling.file import text
-from llm_created.labelling.label import label_rows
-from llm_created.labelling.records import Shots, read
+from llm_created.labelling.records import read
 from llm_created.labelling.votes import steadiness
 from llm_created.runs.identity import Identity
 from llm_created.runs.settings import Settings
 from llm_created.tasks import builtin as tasks
-from llm_created.utils.console import Parser
 from llm_created.utils.text import fold
-
-# What a person asks with, without what every call has: the parser of the command.
-FLAGS: dict[str, dict[str, Any]] = {
-    "--task": {"required": True},
-    "--out": {},
-    "--shots": {"type": int, "default": 0},
-    "--shots-from": {},
-    "--chain-of-thought": {"action": "store_true"},
-    "--votes": {"type": int, "default": 1},
-    "--human-data": {},
-    "--description": {},
-    "--model": {},
-    "--seed": {"type": int, "default": 42},
-    "--temperature": {"type": float},
-    "--base-url": {},
-    "--concurrency": {"type": int, "default": 32},
-    "--structured": {"default": "auto"},
-    "--max-cost": {"type": float},
-    "--max-tokens-total": {"type": int},
-    "--max-calls": {"type": int},
-    "--price": {},
-}
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command as the command line runs it."""
-    parser = Parser(prog="llm-created label")
-    parser.add_argument("file")
-    for flag, how in FLAGS.items():
-        parser.add_argument(flag, **how)
-    try:
-        return label(parser.parse_args(argv), ["label", *argv])
-    except LLMCreatedError as error:
-        sys.stdout.flush()
-        print(parser.spoken(f"error: {error}" if error.exit_code != 3 else str(error)), file=sys.stderr)
-        return error.exit_code
+    return cli(["label", *argv])
 
 
 class Asked:
@@ -437,10 +402,9 @@ def test_a_cap_in_dollars(questions: Path, served: Serve, capsys: pytest.Capture
 
 
 def start(questions: Path, server: Labeler, *more: object) -> subprocess.Popen[str]:
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from test_labelling import main; sys.exit(main(sys.argv[2:]))"
-    arguments = [questions, "--task", "boolq", "--model", "rule", "--base-url", server.url, *more]
+    arguments = ["label", questions, "--task", "boolq", "--model", "rule", "--base-url", server.url, *more]
     return subprocess.Popen(
-        [sys.executable, "-c", code, str(Path(__file__).parent), *map(str, arguments)],
+        [sys.executable, "-m", "llm_created", *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -767,24 +731,58 @@ def test_pairs_of_votes_are_those_of_a_plain_count(votes: list[list[int]]) -> No
     assert found.unanimous == sum(len(set(line)) == 1 for line in votes)
 
 
-def test_from_python(served: Serve) -> None:
+def test_from_python(served: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     server = served(is_long)
-    source = tasks.load("boolq")
-    # The same row with another answer is the same question.
-    rows = [source.task.read({"question": one, "answer": "True"}) for one in QUESTIONS]
-    rows += [source.task.read({"question": QUESTIONS[0], "answer": "False"})]
-    rows = [row for row in rows if isinstance(row, Row)]
-    how = Settings(model="rule", base_url=server.url, max_calls=30)
-    found, short = label_rows(source, rows, how, votes=2)
-    assert isinstance(short, StoppedShort) and sum(one is not None for one in found) in (15, 16)
-    how.max_calls = None
-    shots = unlabelled.shots(source.task, [row._replace(inputs=("is one",)) for row in rows[:1]] * 2, 0, 1, rows)
-    found, short = label_rows(source, rows, how, votes=2, shots=shots)
-    assert short is None and len(server.asked) == 40 and shots == Shots()
-    assert [one and one.label for one in found] == [0 if len(row.inputs[0].split()) > 5 else 1 for row in rows]
-    assert found[0] and found[-1] and found[0].votes == found[-1].votes
-    with pytest.raises(UsageError, match="which model should label"):
-        label_rows(source, rows, Settings())
+    # The same row with another answer is the same question; what is of no use has a reason.
+    rows: list[dict[str, Any]] = [{"question": one, "answer": "True", "mine": at} for at, one in enumerate(QUESTIONS)]
+    rows += [{"question": QUESTIONS[0], "answer": "False"}, {"no question": 1}]
+    how: dict[str, Any] = {"model": "rule", "base_url": server.url, "votes": 2}
+    with pytest.raises(StoppedShort, match="max_calls"):
+        label_rows(rows, "boolq", max_calls=30, **how)
+    found = label_rows(rows, "boolq", max_calls=30, allow_partial=True, **how)
+    assert sum(one["answer"] is not None for one in found) in (15, 16) and len(server.asked) == 30
+
+    async def in_a_notebook() -> list[dict[str, Any]]:
+        return label_rows(rows, tasks.load("boolq").task, **how)
+
+    found = asyncio.run(in_a_notebook())
+    assert len(server.asked) == 40
+    wanted = ["True" if len(row["question"].split()) > 5 else "False" for row in rows[:-1]]
+    assert [one["answer"] for one in found] == [*wanted, None]
+    assert [one["question"] for one in found[:-1]] == [row["question"] for row in rows[:-1]]
+    assert found[3]["mine"] == 3 and found[0]["votes"] == found[-2]["votes"] and "question" in found[-1]["reason"]
+    with pytest.raises(UsageError, match="`votes`"):
+        label_rows(rows, "boolq", model="rule", votes=0)
+
+
+def test_from_python_with_rows_to_learn_from(served: Serve) -> None:
+    server = served(is_long)
+    how: dict[str, Any] = {"model": "rule", "base_url": server.url, "chain_of_thought": True}
+    shots = [{"question": "is one", "answer": "False", "explanation": "It is short."}]
+    label_rows([{"question": QUESTIONS[0]}], "boolq", shots=shots, **how)
+    (asked,) = server.asked
+    shown = "\n".join(message["content"] for message in asked.messages)
+    assert shown.index("is one") < shown.index("It is short.") < shown.index(QUESTIONS[0])
+    with pytest.raises(UsageError, match=r"`shots`: the 1\. is no labelled row of 'boolq': no answer"):
+        label_rows([{"question": QUESTIONS[0]}], "boolq", shots=[{"question": "is one"}], **how)
+
+
+def test_from_python_whoever_leaves_stops_the_asking(served: Serve) -> None:
+    def slowly(asked: Asked) -> str:
+        time.sleep(0.1)
+        return is_long(asked)
+
+    server = served(slowly)
+    code = (
+        "import sys; from llm_created import label_rows;"
+        "rows = [{'question': f'is {n} large'} for n in range(1000)]; print('on', flush=True);"
+        f"label_rows(rows, 'boolq', model='rule', base_url={server.url!r}, concurrency=2)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    until(lambda: len(server.asked) > 3)
+    process.send_signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in process.communicate(timeout=30)[1].splitlines()[-1]
+    assert len(server.asked) < 1000
 
 
 def test_the_demo_writer_labels_for_a_plumbing_check(questions: Path, capsys: pytest.CaptureFixture[str]) -> None:
