@@ -26,9 +26,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from llm_created import Journal, Pool, ScriptedClient, create
+from llm_created import Journal, ScriptedClient, create
 from llm_created.creation import define, run
 from llm_created.data import writer
+from llm_created.methods.pool import Pool
 from llm_created.prompts import examples as prompt
 from llm_created.runs import folders, settings
 from llm_created.tasks import builtin as tasks
