@@ -93,7 +93,7 @@ class Output:
             writer: Any = pq.ParquetWriter(self._part, schema)
         else:
             writer = pa.ipc.new_stream(self._part, schema)
-        return lambda rows: writer.write_table(_table(task, rows, schema)), writer.close
+        return lambda rows: writer.write_table(arrow_table(task, rows, schema)), writer.close
 
     def finish(self, **about: Any) -> Path | None:
         """Write what is left, and put the files in their place; `None` if there was no row.
@@ -130,7 +130,7 @@ class Output:
             raise cannot_write(self._part, error) from None
 
 
-def _table(task: Task, rows: list[Row], schema: Any) -> Any:
+def arrow_table(task: Task, rows: list[Row], schema: Any) -> Any:
     """Rows as an Arrow table, by way of JSON: from Python objects, Arrow would first import pandas."""
     from pyarrow import json as reader
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
-from ..data.writer import arrow_schema
+from ..data.writer import arrow_schema, arrow_table
 from ..errors import UsageError
 from ..reports import card
 from ..reports.markdown import split
@@ -121,9 +121,7 @@ class Merged:
 
 def table(task: Task, rows: list[Row]) -> Any:
     """Rows as an Arrow table."""
-    import pyarrow as pa
-
-    return pa.Table.from_pylist([task.record(row) for row in rows], schema=arrow_schema(task))
+    return arrow_table(task, rows, arrow_schema(task))
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -113,9 +113,10 @@ def test_labels_are_balanced(name: str) -> None:
 
 
 def test_no_place_among_the_options_is_favoured_as_written() -> None:
-    rng = Random(0)
-    places = Counter(shapes._choice(5, rng, False).answer for _ in range(2000))
-    assert all(320 < places[place] < 480 for place in range(5))
+    task, wanted = requests("choice of 5", 400)
+    pieces = [piece for text in replies(DemoClient(faults=0), wanted) for piece in prompt.parse(task, text)]
+    places = Counter(piece["Choices"].index(piece["Correct"]) for piece in pieces if isinstance(piece, dict))
+    assert places.total() == 2000 and all(320 < places[place] < 480 for place in range(5))
 
 
 def test_answers_of_a_reply_differ_and_keys_keep_their_order() -> None:

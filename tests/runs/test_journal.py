@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,11 +73,18 @@ def test_locks_that_hold_nobody_out_are_noticed(tmp_path: Path, monkeypatch: pyt
         pass
 
 
-def test_a_full_disk_says_so_and_keeps_what_there_is(tmp_path: Path) -> None:
+def test_a_full_disk_says_so_and_keeps_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+
+    def on_a_small_disk(*where: Any, **how: Any) -> sqlite3.Connection:
+        database = connect(*where, **how)
+        database.execute("PRAGMA max_page_count = 20")
+        return database
+
+    monkeypatch.setattr(sqlite3, "connect", on_a_small_disk)
     with Journal(tmp_path, WHO) as journal:
         journal.submitted([(REQUEST, Usage(1, 1))])
         journal.answered([(REQUEST, Reply("kept", Usage(1, 1)))])
-        journal._db.execute("PRAGMA max_page_count = 20")
         with pytest.raises(RunFailed, match=r"full.*kept"):
             for n in range(200):
                 request = Request([], key="long", occurrence=n)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_created import Reason, Row, Task, UsageError
-from llm_created.data.writer import _table, arrow_schema
+from llm_created.data.writer import arrow_schema, arrow_table
 from llm_created.tasks import builtin as tasks
 from llm_created.utils.text import fold
 
@@ -211,4 +211,4 @@ def test_rows_survive_the_way_to_arrow(texts: list[tuple[str, str, str]]) -> Non
                   for q, a, b in texts]  # fmt: skip
         rows = [row for piece in pieces if isinstance(row := task.read(piece), Row)]
         if rows:
-            assert _table(task, rows, arrow_schema(task)).to_pylist() == [task.record(row) for row in rows]
+            assert arrow_table(task, rows, arrow_schema(task)).to_pylist() == [task.record(row) for row in rows]
