@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import importlib
 import shlex
-import threading
 from contextlib import aclosing, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -228,7 +227,7 @@ async def _write(made: Identity, settings: Settings, journal: Journal, output: O
     on_interrupt(stop, tally)
     watcher = asyncio.create_task(watch(tally))
     try:
-        made_rows = rows(made, settings, journal, tally=tally, before_buying=_announce, stop=stop)
+        made_rows = rows(made, settings, journal, tally=tally, before_buying=partial(_announce, output), stop=stop)
         async with aclosing(made_rows):
             async for row in made_rows:
                 output.add(row)
@@ -238,14 +237,14 @@ async def _write(made: Identity, settings: Settings, journal: Journal, output: O
             await watcher
 
 
-def _announce(plan: Plan) -> None:
+def _announce(output: Output, plan: Plan) -> None:
     """Say what is about to be bought, and load beside the first requests what the end will need."""
     replayed = f"{plan.replayed} replies read from the journal, " if plan.replayed else ""
     dollars = f", about ${plan.dollars:.4f}" if plan.dollars else ""
     chains = plan.identity.chains if plan.identity.strategy in CHAINED else 0
     flight = f" ({chains} chains: {chains} requests in flight; --chains N for more)" if 0 < chains < plan.calls else ""
     say(f"{replayed}about {plan.calls} calls to buy{dollars}{flight}")
-    threading.Thread(target=importlib.import_module, args=("pyarrow.parquet",), daemon=True).start()
+    output.prepare()
     # What is loaded by now stays: collecting it again and again takes a sixth of the CPU of a long run.
     gc.freeze()
     gc.set_threshold(10_000, 20, 100)

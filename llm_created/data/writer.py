@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +66,11 @@ class Output:
                 f"`out` {str(self.folder)!r} holds the rows of the run {run[:8]}, this is "
                 f"{self._identity.digest[:8]}: give another folder"
             )
+
+    def prepare(self) -> None:
+        """Load what writing will need, beside whatever else is waited for."""
+        if self._format != "jsonl":
+            threading.Thread(target=importlib.import_module, args=("pyarrow.parquet",), daemon=True).start()
 
     def add(self, row: Row) -> None:
         """Take one row; rows are written a thousand at a time."""

@@ -261,15 +261,17 @@ def test_an_embedding_model_that_breaks_ends_the_run_in_a_line(error: BaseExcept
     assert len(run(tmp_path / "run", who, Writer(), 100)) == 100
 
 
-def test_a_folder_that_is_no_embedding_model_is_one_line(server: Server, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_embedding_model_is_one_line(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("sentence_transformers")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "modules.json").write_text('{"not": "a list"}')
-    command = [sys.executable, "-m", "llm_created", "create", "csqa", "--model", "m", "--base-url", server.url]
-    command += ["-n", "20", "--strategy", "similar", "--embedding-model", str(tmp_path / "model")]
-    done = subprocess.run([*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("error: ")
-    assert "Traceback" not in done.stderr
+    code, _ = create(
+        server.url, tmp_path / "out", "-n", "20", "--strategy", "similar", "--embedding-model", str(tmp_path / "model")
+    )
+    said = capsys.readouterr().err
+    assert code == 1 and said.splitlines()[-1].startswith("error: ") and "Traceback" not in said
 
 
 @pytest.mark.parametrize("number", ["SIGHUP", "SIGTERM", "SIGINT"])

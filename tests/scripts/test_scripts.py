@@ -250,6 +250,13 @@ def test_import_is_light(module: str) -> None:
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
+def test_rows_as_json_lines_load_no_arrow(tmp_path: Path) -> None:
+    line = ["create", "creak", "--model", "demo", "-n", "5", "--format", "jsonl", "--out", str(tmp_path / "rows")]
+    code = f"import sys; from llm_created.cli.main import main; print(main({line!r}), 'pyarrow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "0 False", done.stderr
+
+
 def test_help() -> None:
     program = Path(sys.executable).parent / "llm-created"
     command = [str(program)] if program.exists() else [sys.executable, "-m", "llm_created"]
