@@ -62,6 +62,7 @@ class Published:
         for split, part in splits(rows, float(self.about["validation"])).items():
             mine, theirs = [task.record(row) for row in part], self.splits.get(split, [])
             for at, (one, two) in enumerate(zip(mine, theirs, strict=False)):
+                one.pop(task.text_column)
                 if one != two:
                     name = next(name for name in one if one[name] != two[name])
                     instead = shorten(repr(two["id"]), 40)

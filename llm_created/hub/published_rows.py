@@ -49,7 +49,7 @@ def read_rows(files: Mapping[str, str], task: Task | None, problems: Problems) -
             for one in wrong:
                 problems.add(f"{name}: {one}")
             if task is not None and not wrong and not problems.count:
-                found.setdefault(split_of(name), []).extend(_records(path, task))
+                found.setdefault(split_of(name), []).extend(_without_text(_records(path, task), task, name, problems))
         except (pa.ArrowException, OSError, ValueError) as error:
             problems.add(f"{name} cannot be read ({shorten(str(error), 120)})")
     return found
@@ -77,6 +77,8 @@ def _unlike(path: str, task: Task | None) -> Iterator[str]:
     here, wanted = pq.read_schema(path), arrow_schema(task)
     for field in wanted:
         at = here.get_all_field_indices(field.name)
+        if not at and field.name == task.text_column:
+            continue  # pushed before rows had it
         if len(at) != 1:
             yield (
                 f"the column {field.name!r} is there {len(at)} times"
@@ -103,6 +105,19 @@ def _records(path: str, task: Task) -> Iterator[dict[str, Any]]:
             for column in batch.columns:
                 _check(column)
             yield from batch.to_pylist()
+
+
+def _without_text(
+    records: Iterator[dict[str, Any]], task: Task, file: str, problems: Problems
+) -> Iterator[dict[str, Any]]:
+    """The records without the text of their answers, which must be what the index says."""
+    for number, record in enumerate(records, 1):
+        said, at = record.pop(task.text_column, None), record[task.answer]
+        options = task.labels or record[task.options]
+        if said is not None and (not 0 <= at < len(options) or said != options[at]):
+            wrong = f"{task.text_column} is {shorten(repr(said), 60)}, which is not what its {task.answer} {at} stands for"
+            problems.add(f"{file}: row {number}: {wrong}")
+        yield record
 
 
 def _check(column: Any) -> None:

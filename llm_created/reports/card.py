@@ -197,6 +197,22 @@ def write(
     return join(new_head, merge(text, parts, before="limits"))
 
 
+def _features(task: Task, file: Path) -> list[dict[str, Any]]:
+    """The features of a file in the words of a card's head, as every version of `datasets` reads them: JSON lines
+    carry none of their own."""
+    said: list[dict[str, Any]] = []
+    for name, kind in task.feature_json.items():
+        if kind["_type"] == "ClassLabel":
+            names = {str(at): label for at, label in enumerate(kind["names"])}
+            said.append({"name": name, "dtype": {"class_label": {"names": names}}})
+        elif kind["_type"] == "Sequence":
+            said.append({"name": name, "sequence": "string"})
+        else:
+            as_text = file.suffix == ".jsonl" and name == task.answer
+            said.append({"name": name, "dtype": "string" if as_text else kind["dtype"]})
+    return said
+
+
 def beside(file: Path, journal: Journal, task: Task, rows: Sequence[Row], options: Options) -> None:
     """Write the card of a file of rows beside it.
 
@@ -213,6 +229,7 @@ def beside(file: Path, journal: Journal, task: Task, rows: Sequence[Row], option
         found = facts(journal, task, rows, options) | {"with_journal": False}
         before, _ = split(old, str(path.parent))
         new = head(before, task, found["config"], file.name, options) | {"size_categories": [size(len(rows))]}
+        new["dataset_info"] = {"config_name": found["config"], "features": _features(task, file)}
         path.write_text(write(old, new, found, path.parent.name, {found["config"]: len(rows)}), "utf-8")
     except OSError as error:
         raise RunFailed(f"cannot write {path}: {error.strerror or error}") from None

@@ -153,6 +153,14 @@ class Task:
         return (*self.inputs, self.options, self.answer) if self.variable else (*self.inputs, self.answer)
 
     @property
+    def text_column(self) -> str:
+        """The column of a dataset that has the answer's text beside its index; no field has its name."""
+        name, taken = f"{self.answer}_text", {look(field) for field in self.fields}
+        while look(name) in taken:
+            name += "_"
+        return name
+
+    @property
     def feature_json(self) -> dict[str, Any]:
         """The features of a row as every version of `datasets` reads them, from Parquet and from a card."""
         text, number = {"dtype": "string", "_type": "Value"}, {"dtype": "int32", "_type": "Value"}
@@ -161,11 +169,12 @@ class Task:
             features |= {self.options: {"feature": text, "_type": "Sequence"}, self.answer: number}
         else:
             features[self.answer] = {"names": list(self.labels), "_type": "ClassLabel"}
-        return features | {"parent_id": text, "depth": number}
+        return features | {self.text_column: text, "parent_id": text, "depth": number}
 
     @property
     def features(self) -> datasets.Features:
-        """The `datasets.Features` of a row: a `ClassLabel` for fixed labels, else the options and an index."""
+        """The `datasets.Features` of a row: a `ClassLabel` for fixed labels, else the options and an index, and the
+        answer's text beside it."""
         import datasets
 
         return datasets.Features.from_dict(self.feature_json)
@@ -253,11 +262,12 @@ class Task:
         return {field: values[field] for field in self.fields}
 
     def record(self, row: Row) -> dict[str, Any]:
-        """The row as a record of a dataset with `features`: the answer as an index."""
+        """The row as a record of a dataset with `features`: the answer as an index, and as text beside it."""
         record: dict[str, Any] = {"id": row.id} | dict(zip(self.inputs, row.inputs, strict=True))
         if self.variable:
             record[self.options] = list(row.options)
-        return record | {self.answer: row.answer, "parent_id": row.parent_id, "depth": row.depth}
+        answer = {self.answer: row.answer, self.text_column: row.options[row.answer]}
+        return record | answer | {"parent_id": row.parent_id, "depth": row.depth}
 
     def line(self, row: Row) -> str:
         """The row as one canonical JSON line, the answer as text: what "the same rows" is judged by."""
