@@ -46,13 +46,14 @@ def finetune(args: Arguments) -> dict[str, Any]:
     from transformers import get_linear_schedule_with_warmup
 
     from llm_created.evaluation import results, scores
-    from llm_created.train import checkpoint, data, features, outcome
+    from llm_created.train import checkpoint, data, features, outcome, publish
     from llm_created.train import model as models
 
     environment = results.environment()
 
     # 1. The rows, and where the output goes.
     rows = data.load(args.train, args.task, args.human_data, args.num_rows, args.fraction, args.validation)
+    publish.check(args, rows.about)
     variable = rows.task.variable
     identity = digest([args.settings, rows.about, results.fingerprint(rows.validation)])
     output = Path(args.output_dir or outcome.default_folder(args, rows))

@@ -13,6 +13,7 @@ from typing import Any
 from llm_created.errors import RunFailed, UsageError
 from llm_created.hub.repository import Files, Head, Say, commit
 from llm_created.hub.secrets import no_keys
+from llm_created.runs.settings import DEMO
 from llm_created.tasks import builtin as tasks
 from llm_created.train import model_card
 from llm_created.train.arguments import Arguments, Finetune
@@ -143,6 +144,7 @@ def to_hub(trained: Trained, repo: str, how: How, say: Say = lambda text: None) 
         UsageError: something in the call cannot be: see `repository.commit`; or the repository holds another model.
         RunFailed: the Hub refuses or cannot be reached.
     """
+    no_demo(trained.result["train"])
     ours = _files(trained)
     result = trained.result
 
@@ -156,6 +158,26 @@ def to_hub(trained: Trained, repo: str, how: How, say: Say = lambda text: None) 
 
     title = f"{result['task']}: {result['model']} trained on {result['train_set']}, seed {result['seed']}"
     return commit(repo, "model", over, message=shorten(title, 120), private=how.private, say=say)
+
+
+def check(args: Arguments, train: Mapping[str, Any]) -> None:
+    """Say before the training that its model could not be pushed; see `no_demo`."""
+    if isinstance(args, Finetune) and args.push_to_hub:
+        no_demo(train)
+
+
+def no_demo(train: Mapping[str, Any]) -> None:
+    """Refuse what was trained on the demo writer's rows, by what a result says of its training.
+
+    Raises:
+        UsageError: it was, in whole or in part.
+    """
+    for source in train["sources"]:
+        if source.get("writer") == DEMO:
+            raise UsageError(
+                f"this model was trained on rows of the demo writer ({shorten(str(source['name']), 60)}): they are no "
+                "data, and neither they nor what was trained on them is pushed"
+            )
 
 
 def _same_model(head: Head, result: Mapping[str, Any]) -> None:

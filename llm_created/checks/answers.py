@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from ..clients.base import Reply
@@ -33,6 +33,7 @@ def read_answer(reply: Reply, options: Sequence[str], task: Task | None = None) 
         task (`Task`, *optional*): knows the names of the fields, by which an echo of the row is told from an answer.
     """
     of_options, of_answer = (fold(task.options), fold(task.answer)) if task else ("options", "answer")
+    inputs = set(map(fold, task.inputs)) if task else set()
     text = without_thoughts(reply.text)
     if reply.reason or not text.strip():
         return None, ""
@@ -43,8 +44,7 @@ def read_answer(reply: Reply, options: Sequence[str], task: Task | None = None) 
             by_name = {fold(key): item for key, item in value.items()}
             explanation = by_name.get("explanation")
             said = explanation if isinstance(explanation, str) else said
-            # The row itself, shown again, is no verdict on it.
-            if of_options not in by_name or "explanation" in by_name:
+            if not _is_echo(by_name.keys(), of_options, inputs):
                 named = [by_name[name] for name in ("answer", "label", of_answer) if name in by_name]
                 answers += named[:1]
         return (named_option(answers[-1], options) if answers else None), said
@@ -59,6 +59,16 @@ def read_answer(reply: Reply, options: Sequence[str], task: Task | None = None) 
     (index,) = ends
     closing = _plain(_LEAD.sub("", fold(lines[-1]).strip(_MARKS))) == _plain(options[index])
     return (index if closing or spoken <= {index} else None), ""
+
+
+def _is_echo(keys: Set[str], options: str, inputs: Set[str]) -> bool:
+    """Whether an object is the row itself, shown again, which is no verdict on it.
+
+    What a judge asks for may be the name of an input field as well: then the whole row stands beside it.
+    """
+    if options in keys:
+        return "explanation" not in keys - inputs
+    return len(inputs) > 1 and inputs <= keys and bool(inputs & {"answer", "label"})
 
 
 def _speaks_of(text: str, options: Sequence[str]) -> set[int]:

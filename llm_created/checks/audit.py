@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from ..data import human_rows, sources
+from ..data import fields, sources, tables
 from ..errors import UsageError
 from ..tasks.task import Reason, Row, Task
 from ..utils.progress import Told
@@ -20,7 +20,6 @@ from .near_duplicates import NearDuplicates
 DUPLICATE = "duplicate"
 # Rows that are embedded before it is said how far that is; a model puts texts of one length together.
 _AT_ONCE = 512
-_FILES = (".jsonl", ".json", ".csv", ".parquet")
 
 
 class Finding(NamedTuple):
@@ -80,12 +79,12 @@ def read(spec: str, task: Task | None = None, human_data: str | None = None) -> 
         UsageError: there is no such source, it is of another task, or holds nothing.
     """
     name, path = shorten(sources.public_name(spec), 40), Path(spec).expanduser()
-    if task is None or path.suffix not in _FILES or not path.is_file():
+    if task is None or not path.is_file():
         loaded = sources.load(spec, task, human_data)
         if task is not None:
             sources.same_task(loaded, task)
         return Found(name, loaded.task, dict(enumerate(loaded.rows, 1)), [])
-    pieces = dict(enumerate(_lines(path, task) if path.suffix == ".jsonl" else _records(path, task), 1))
+    pieces = dict(enumerate(_records(path, task) if tables.is_table(path) else _lines(path, task), 1))
     if not pieces:
         raise UsageError(f"{spec} has no rows")
     rows = {number: piece for number, piece in pieces.items() if isinstance(piece, Row)}
@@ -100,7 +99,7 @@ def read(spec: str, task: Task | None = None, human_data: str | None = None) -> 
 
 
 def _lines(path: Path, task: Task) -> Iterator[Row | Reason]:
-    columns = human_rows.columns_of(task)
+    columns = fields.columns_of(task)
     with path.open("rb") as lines:
         for line in lines:
             if not line.strip():
@@ -110,12 +109,13 @@ def _lines(path: Path, task: Task) -> Iterator[Row | Reason]:
             except (ValueError, RecursionError) as error:
                 yield Reason("not_json", str(error))
                 continue
-            yield human_rows.read_line(task, columns, record)
+            yield fields.read_line(task, columns, record)
 
 
 def _records(path: Path, task: Task) -> Iterator[Row | Reason]:
-    for record in sources.records_of(path):
-        yield task.read(sources.with_text(task, record) if isinstance(record, dict) else record)
+    columns = fields.columns_of(task)
+    for record in tables.records_of(path):
+        yield fields.read_line(task, columns, record, table=True)
 
 
 def search(

@@ -55,7 +55,7 @@ def _source(args: argparse.Namespace) -> Source:
             raise UsageError("--fields defines a task without an example: leave out the task's name and --example")
         return known.from_fields(args.fields, args.labels, args.num_options, args.answer_field, args.options_field)
     if args.example:
-        labels = args.labels.split(",") if args.labels else None
+        labels = known.listed("labels", args.labels) if args.labels else None
         how = {name: getattr(args, name) for name in of_example} | {"labels": labels}
         return known.from_example(args.example, **how)
     for name in (*of_example, "num_options"):
@@ -144,7 +144,7 @@ def _asked(args: argparse.Namespace) -> tuple[Settings, Identity, Published | No
     else:
         (settings, made), published = _run_of(args), None
     for name in ("private", "with_journal", "replace", "validation"):
-        if getattr(args, name) and not args.push_to_hub:
+        if getattr(args, name) not in (None, False) and not args.push_to_hub:
             raise UsageError(f"`{name}` goes with --push-to-hub")
     if args.push_to_hub:
         flags.pushed(args, args.push_to_hub).check(made.model)

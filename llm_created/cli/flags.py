@@ -23,6 +23,7 @@ _TYPES = {"int": int, "float": float}
 # What a call for labels has of a run: nothing is grown, and nothing is emitted.
 _OF_LABELS = ("model", "seed", "temperature", "top_p", "description", "human_data")
 _NOT_OF_LABELS = ("num_rows", "patience", "yes")
+_PATIENCE = "replies in a row that name no option and so end it"
 
 
 def of_task(group: Any) -> None:
@@ -44,6 +45,7 @@ def run(parser: argparse.ArgumentParser) -> None:
 def of_labels(parser: argparse.ArgumentParser) -> None:
     """Those that `label` takes."""
     _add(parser, (KNOBS[name] for name in _OF_LABELS))
+    _add(parser, [KNOBS["patience"]._replace(help=_PATIENCE)])
     for kind in (TRANSPORT, STOP):
         known = (one for one in KNOBS.values() if one.kind == kind and one.name not in (*_OF_LABELS, *_NOT_OF_LABELS))
         _add(parser.add_argument_group(_TITLES[kind]), known)

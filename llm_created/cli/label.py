@@ -28,6 +28,7 @@ def label(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created label FILE`: label its rows, go on with it, add votes."""
     settings, source, path = Settings.of(args), _source(args.task), Path(args.file).expanduser()
     out = Path(args.out).expanduser() if args.out else path.with_name(f"{path.stem}-labelled.jsonl")
+    labels_file.check(out)
     cases = records.read(source.task, path)
     places = [place for place, case in enumerate(cases) if case.row is not None]
     rows = [case.row for case in cases if case.row is not None]
@@ -40,12 +41,14 @@ def label(args: argparse.Namespace, argv: list[str]) -> int:
         console.say(f"labelling {about}{_DEMO * (made.model == DEMO)}")
         found, short = label_into(made, judge, rows, settings, journal, watched, console.say)
         by_place: dict[int, Labelled | None] = dict(zip(places, found, strict=True))
-        labels_file.write(journal, path, out, labels_file.text(source.task, cases, by_place, short))
+        labels_file.write(journal, path, out, labels_file.text(source.task, cases, by_place, short, out.suffix))
         for line in report(source.task, cases, by_place, judge.votes, journal):
             console.out(line)
     console.out("", f"written: {out}")
     if short is not None:
         raise StoppedShort(f"{short}; to go on (after a cap, with a higher one): {shlex.join(['llm-created', *argv])}")
+    if found and not any(vote is not None for one in found if one for vote in one.votes):
+        raise StoppedShort(f"no row got a label: none of the replies about {len(found)} rows names an option")
     return 0
 
 

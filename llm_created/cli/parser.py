@@ -71,7 +71,7 @@ def _hub(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--replace", action="store_true", help="put it in the place of another run's configuration")
     group.add_argument(
-        "--validation", type=float, default=0.0, metavar="SHARE", help="of the rows, for a split of its own"
+        "--validation", type=float, metavar="SHARE", help="of the rows, for a split of its own (default: as published)"
     )
     group.add_argument("--license", metavar="NAME", help="of the rows, as the Hub spells it; none is invented")
     group.add_argument("--language", action="append", metavar="CODE", help="of the rows, e.g. en; may be repeated")
@@ -125,9 +125,11 @@ def _check(parser: argparse.ArgumentParser) -> None:
 
 
 def _label(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", help="records with the task's input fields: JSON lines, CSV, Parquet")
+    parser.add_argument("file", help="records with the task's input fields: JSON lines, JSON, CSV, Parquet")
     parser.add_argument("--task", required=True, metavar="NAME", help="a name, builder file or task.json")
-    parser.add_argument("--out", metavar="FILE", help="default: the file's name with -labelled.jsonl")
+    parser.add_argument(
+        "--out", metavar="FILE", help=".jsonl, .json, .csv or .tsv; default: the file's name with -labelled.jsonl"
+    )
     parser.add_argument(
         "--shots", type=int, default=0, metavar="K", help="labelled rows to show before each (default 0)"
     )

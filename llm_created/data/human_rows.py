@@ -7,16 +7,15 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import RunFailed, UsageError
-from ..tasks import builtin as tasks
 from ..tasks.human import Columns, Human
 from ..tasks.task import Reason, Row, Task
-from ..utils.text import digest, fold, scalar, shorten
+from ..utils.text import digest, fold, shorten
 from ..utils.user_code import code_of
+from . import fields
 
 SPLITS = ("train", "validation", "test")
 _ALSO = dict.fromkeys(("dev", "val", "valid"), "validation")
@@ -67,7 +66,7 @@ def _hub_rows(task: Task, human: Human, name: str, records: Iterable[Mapping[str
         examples = [human.columns(record) for record in records]
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise RunFailed(f"{human.path}: {name!r} has other columns than expected ({error!r}): {_INSTEAD}") from error
-    read = [read_record(task, example) for example in examples if example is not None]
+    read = [fields.read_record(task, example) for example in examples if example is not None]
     refused = Counter(row.code for row in read if isinstance(row, Reason))
     if refused:
         _log.warning("%s: %r has rows that cannot be used, they are left out: %s", human.path, name, dict(refused))
@@ -105,7 +104,7 @@ def load_local(task: Task, files: PathLike | Mapping[str, PathLike]) -> dict[str
         files = {path.stem: path for path in paths if path.exists()}
     if not files:
         raise UsageError(f"human data: {where!r} is no folder that holds train.jsonl, dev.jsonl or test.jsonl")
-    columns = columns_of(task)
+    columns = fields.columns_of(task)
     parts: dict[str, list[Row]] = {}
     for name, path in files.items():
         split = _ALSO.get(name, name)
@@ -115,18 +114,12 @@ def load_local(task: Task, files: PathLike | Mapping[str, PathLike]) -> dict[str
     return {split: parts[split] for split in SPLITS if split in parts}
 
 
-def columns_of(task: Task) -> Columns | None:
-    """How the records of a built-in task's dataset are read."""
-    known = tasks.load(task.name) if task.name in tasks.names() else None
-    return known.human.columns if known and known.human and known.task == task else None
-
-
 def _read_file(task: Task, columns: Columns | None, path: Path) -> list[Row]:
     rows: list[Row] = []
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                row = read_line(task, columns, json.loads(line)) if line.strip() else None
+                row = fields.read_line(task, columns, json.loads(line)) if line.strip() else None
                 if isinstance(row, Reason):
                     raise UsageError(
                         f"{path}, line {number}: {row.code} ({shorten(row.detail)}): correct or delete it"
@@ -145,48 +138,6 @@ def _read_file(task: Task, columns: Columns | None, path: Path) -> list[Row]:
     return rows
 
 
-def read_line(task: Task, columns: Columns | None, item: object) -> Row | Reason:
-    """A line in the task's own names or those of human files, else as the dataset itself has it."""
-    row = read_record(task, item)
-    if isinstance(row, Row) or columns is None or not isinstance(item, Mapping):
-        return row
-    try:
-        example = columns(item)
-    except (LookupError, TypeError, ValueError, AttributeError):
-        return row
-    if example is None:
-        return row._replace(detail=f"{row.detail}, or its label is hidden")
-    return read_record(task, example)
-
-
-def read_record(task: Task, item: object) -> Row | Reason:
-    """`Task.read`, more patient: the names that human files use, and a wrong option that stands twice.
-
-    CommonsenseQA lists an option twice in 131 of 9,721 rows. A model must not write such rows, but without them the
-    test set would be another. The repeat stands last: a model scores both alike, and the first one is the answer.
-    """
-    example = own_names(task, item) if isinstance(item, Mapping) else {}
-    row, options = task.read(example or item), example.get(task.options)
-    if isinstance(row, Row) or row.code != "wrong_options" or not task.variable or not isinstance(options, list):
-        return row
-    if task.num_options not in (None, len(options)):
-        return row
-    texts = [scalar(option) or "" for option in options]
-    distinct = {fold(text): text for text in reversed(texts)}
-    repeats = (Counter(texts) - Counter(distinct.values())).elements()
-    again = replace(task, num_options=None).read(example | {task.options: list(distinct.values())})
-    return row if isinstance(again, Reason) else again._replace(options=(*again.options, *repeats))
-
-
-def own_names(task: Task, item: Mapping[Any, Any]) -> dict[str, Any]:
-    """The object with the task's own field names, where it has those of the human files instead."""
-    by_name = {fold(key): value for key, value in item.items() if isinstance(key, str)}
-    own = {field: by_name.pop(fold(field)) for field in task.fields if fold(field) in by_name}
-    others = [(task.answer, "label"), (task.answer, "answer"), (task.options, "options")]
-    others += zip(task.inputs, ("question", "context"), strict=False)
-    return {field: by_name[name] for field, name in others if name in by_name} | own
-
-
 def draw(rows: Iterable[Row], seed: int) -> Row:
     """One row as the formatting example: the one with the smallest hash of (seed, id), in whatever order they come.
 
@@ -203,7 +154,7 @@ def draw(rows: Iterable[Row], seed: int) -> Row:
 
 def content_of_human(human: Human | None, files: str | Mapping[str, str] | None) -> list[Any]:
     """What decides the rows of the human data: the local files, or where and how they are cut from the Hub."""
-    shaping = ("data/human_rows", "tasks/human", "tasks/task", "utils/text")
+    shaping = ("data/fields", "data/human_rows", "tasks/human", "tasks/task", "utils/text")
     code = [(Path(__file__).parent.parent / f"{name}.py").read_text("utf-8") for name in shaping]
     if files:
         paths = files if isinstance(files, Mapping) else {path.name: path for path in Path(files).glob("*.jsonl")}

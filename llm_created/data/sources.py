@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import LLMCreatedError, RunFailed, UsageError
+from ..errors import RunFailed, UsageError
 from ..runs.folders import RUN_FILE, find
 from ..runs.journal import Journal
 from ..tasks import builtin as tasks
 from ..tasks.task import Reason, Row, Task
 from ..utils import files
 from ..utils.text import fold, shorten
-from . import human_rows
+from . import fields, human_rows
+from .tables import SUFFIXES, is_table, records_of
 from .writer import FORMATS
 
 _HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
@@ -45,8 +44,8 @@ def load(spec: str, task: Task | None = None, human_data: str | None = None) -> 
 
     Args:
         spec (`str`): `task:split` or `human:split` for human data (`csqa:test`); a run's digest, name or folder; a
-            `.jsonl`, `.json`, `.csv` or `.parquet` file; or a dataset on the Hub (`me/csqa-created`, after an `@`
-            its configuration).
+            file that `tables.records_of` reads; or a dataset on the Hub (`me/csqa-created`, after an `@` its
+            configuration).
         task (`Task`, *optional*): needed for files and for `human:split`; elsewhere it must be the same task.
         human_data (`str`, *optional*): a folder of JSON lines in place of the Hub: one task's, or one with a folder
             `family/task` for each.
@@ -58,7 +57,7 @@ def load(spec: str, task: Task | None = None, human_data: str | None = None) -> 
     if colon and split in human_rows.SPLITS and (name == "human" or name in tasks.names()):
         return _human(spec, name, split, task, human_data)
     path = Path(spec).expanduser()
-    if path.suffix in (".jsonl", ".json", ".csv", ".parquet"):
+    if path.suffix.lower() in SUFFIXES or path.is_file():
         return _file(spec, path, task)
     if path.is_dir() and (path / "task.json").exists():
         return _folder(spec, path)
@@ -143,11 +142,19 @@ def _from_hub(source: tasks.Source) -> dict[str, list[Row]]:
 
 def _folder(spec: str, path: Path) -> Rows:
     task = tasks.from_example(str(path / "task.json")).task
-    about = files.read_json(str(path / RUN_FILE)) if (path / RUN_FILE).exists() else {}
+    about = _about(path)
     for name in FORMATS.values():
         if (path / name).exists():
-            return Rows(spec, task, read_records(task, records_of(path / name), str(path / name)), "created", about)
+            file = path / name
+            rows = read_records(task, records_of(file), str(file), is_table(file))
+            return Rows(spec, task, rows, "created", about)
     raise UsageError(f"{spec!r} has a task.json and no rows: one of {', '.join(FORMATS.values())} is wanted")
+
+
+def _about(folder: Path) -> Mapping[str, Any]:
+    """What the rows of a folder were made as, if it says so."""
+    about = files.read_json(str(folder / RUN_FILE)) if (folder / RUN_FILE).exists() else {}
+    return about if isinstance(about, dict) else {}
 
 
 def _run(spec: str) -> Rows:
@@ -163,14 +170,13 @@ def _run(spec: str) -> Rows:
 def _file(spec: str, path: Path, task: Task | None) -> Rows:
     if task is None:
         raise UsageError(f"{spec}: say which task its rows are of: `task` NAME, a builder file, or a task.json")
-    if not path.is_file():
-        raise UsageError(f"there is no file {spec!r}")
-    if path.suffix == ".jsonl":
+    about = _about(path.parent) if path.name in FORMATS.values() else {}
+    if path.is_file() and not is_table(path):
         try:
-            return Rows(spec, task, human_rows.load_local(task, {"test": path})["test"], "file")
+            return Rows(spec, task, human_rows.load_local(task, {"test": path})["test"], "file", about)
         except UsageError as error:
             raise UsageError(f"{error}; expected {_shape(task)}, the answer in {task.answer!r}") from None
-    return Rows(spec, task, read_records(task, records_of(path), spec), "file")
+    return Rows(spec, task, read_records(task, records_of(path), spec), "file", about)
 
 
 def _hub(spec: str) -> Rows:
@@ -192,48 +198,21 @@ def _hub(spec: str) -> Rows:
     return Rows(spec, task, read_records(task, loaded, spec), "created", about | {"repo": repo, "config": config})
 
 
-def records_of(path: Path) -> Iterator[Any]:
-    """The records of a file, whatever its format."""
-    try:
-        yield from _parsed(path)
-    except LLMCreatedError:
-        raise
-    except (OSError, ValueError, RecursionError, csv.Error) as error:
-        raise UsageError(f"{str(path)!r} cannot be read: {shorten(str(error), 120)}") from None
+def read_records(task: Task, records: Iterable[Any], name: str, table: bool = True) -> list[Row]:
+    """Records of a dataset as rows.
 
-
-def _parsed(path: Path) -> Iterator[Any]:
-    if path.suffix == ".jsonl":
-        with path.open(encoding="utf-8") as lines:
-            yield from (json.loads(line) for line in lines if line.strip())
-        return
-    if path.suffix == ".json":
-        value = json.loads(path.read_bytes())
-        yield from value if isinstance(value, list) else [value]
-        return
-    if path.suffix == ".csv":
-        with path.open(encoding="utf-8", newline="") as lines:
-            yield from csv.DictReader(lines)
-        return
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path) if path.suffix == ".parquet" else pa.ipc.open_stream(path).read_all()
-    except (pa.ArrowException, OSError) as error:
-        raise UsageError(f"{str(path)!r} cannot be read: {shorten(str(error), 120)}") from None
-    yield from table.to_pylist()
-
-
-def read_records(task: Task, records: Iterable[Any], name: str) -> list[Row]:
-    """Records of a dataset as rows; an answer may be an index.
+    Args:
+        task (`Task`): reads them.
+        records (`Iterable[Any]`): the records.
+        name (`str`): where they are from.
+        table (`bool`, defaults to `True`): whether an answer may be an index; see `fields.in_words`.
 
     Raises:
         UsageError: a record does not fit the task, or there is none.
     """
-    rows = []
+    rows, columns = [], fields.columns_of(task)
     for number, record in enumerate(records, 1):
-        row = task.read(with_text(task, record) if isinstance(record, Mapping) else record)
+        row = fields.read_line(task, columns, record, table)
         if isinstance(row, Reason):
             wanted = f"expected {_shape(task)}, the answer in {task.answer!r}"
             raise UsageError(f"{name}, row {number}: {row.code} ({shorten(row.detail)}); {wanted}")
@@ -241,11 +220,3 @@ def read_records(task: Task, records: Iterable[Any], name: str) -> list[Row]:
     if not rows:
         raise UsageError(f"{name} has no rows")
     return rows
-
-
-def with_text(task: Task, record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The record with its answer as text where it is an index."""
-    answer, options = record.get(task.answer), task.labels or record.get(task.options)
-    if not isinstance(answer, int) or isinstance(answer, bool) or not isinstance(options, (list, tuple)):
-        return record
-    return {**record, task.answer: options[answer]} if 0 <= answer < len(options) else record

@@ -83,6 +83,8 @@ def _differences(pairs: Any, rows: Sequence[Row]) -> tuple[Any, Any]:
     right = [start + row.answer for (start, end), row in zip(spans, rows, strict=True) for _ in range(start + 1, end)]
     known = set(right)
     wrong = [at for at in range(spans[-1][1]) if at not in known]
+    if len(right) == 1:  # a single difference is shown both ways, which changes nothing but the number of classes
+        right, wrong = 2 * right, 2 * wrong
     signs = np.where(np.arange(len(right)) % 2, 1.0, -1.0)
     differences = pairs[right] - pairs[wrong]
     return (sparse.diags(signs) @ differences).tocsr() if sparse.issparse(pairs) else signs[

@@ -19,7 +19,8 @@ class Pushed:
         private (`bool`, defaults to `False`): make it a private repository; one that is public is refused.
         with_journal (`bool`, defaults to `False`): the raw replies too, so that others can make the rows again.
         replace (`bool`, defaults to `False`): put it in the place of another run's configuration.
-        validation (`float`, defaults to 0.0): share of the rows that make a validation split.
+        validation (`float`, *optional*): share of the rows that make a validation split; by default what the
+            configuration has on the Hub, and none where it is new.
         options (`card.Options`): what a person says about the rows.
     """
 
@@ -27,7 +28,7 @@ class Pushed:
     private: bool = False
     with_journal: bool = False
     replace: bool = False
-    validation: float = 0.0
+    validation: float | None = None
     options: card.Options = field(default_factory=card.Options)
 
     def check(self, model: str) -> None:
@@ -38,6 +39,6 @@ class Pushed:
         """
         if model == DEMO:
             raise UsageError("these rows are the demo writer's: they are no data, and are never pushed")
-        if not 0 <= self.validation < 1:
+        if self.validation is not None and not 0 <= self.validation < 1:
             raise UsageError(f"`validation` is a share of the rows, from 0 to below 1, not {self.validation}")
         ready(self.repo)

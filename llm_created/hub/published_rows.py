@@ -115,7 +115,9 @@ def _without_text(
         said, at = record.pop(task.text_column, None), record[task.answer]
         options = task.labels or record[task.options]
         if said is not None and (not 0 <= at < len(options) or said != options[at]):
-            wrong = f"{task.text_column} is {shorten(repr(said), 60)}, which is not what its {task.answer} {at} stands for"
+            wrong = (
+                f"{task.text_column} is {shorten(repr(said), 60)}, which is not what its {task.answer} {at} stands for"
+            )
             problems.add(f"{file}: row {number}: {wrong}")
         yield record
 

@@ -107,13 +107,18 @@ def to_hub(journal: Journal, how: Pushed, say: Say = lambda text: None) -> str:
         how, options=dataclasses.replace(how.options, shows_seed=_may_show(journal.get("seed_from")))
     )
     say(f"{len(rows)} rows of the run {journal.folder.name[:8]}")
-    ours = _files(journal, task, rows, how)
     facts = card.facts(journal, task, rows, how.options) | {"with_journal": how.with_journal}
-    parts = splits(rows, how.validation)
-    merged = Merged(task, identity["strategy"], journal.folder.name, parts, how, facts, ours)
     title = f"{identity['strategy']}: {len(rows)} rows of the run {journal.folder.name[:8]}"
 
     def over(head: Head) -> Files:
+        share = how.validation
+        if share is None:
+            share = published_share(head.text(f"{identity['strategy']}/{RUN_FILE}"), journal.folder.name)
+            if share:
+                say(f"its validation split stays, {share:g} of the rows (`validation` 0 drops it)")
+        parts = splits(rows, share)
+        ours = _files(journal, task, rows, share, how)
+        merged = Merged(task, identity["strategy"], journal.folder.name, parts, how, facts, ours)
         return {**merged.over(head), TASK_FILE: _with_others(ours[TASK_FILE], head.text(TASK_FILE), task)}
 
     return commit(how.repo, "dataset", over, message=title, private=how.private, say=say)
@@ -130,6 +135,16 @@ def _with_others(ours: bytes, theirs: str, task: Task) -> bytes:
         return ours
     kept = {name: old[name] for name in ("example", "guide") if old.get(name) and not new.get(name)}
     return _json(new | kept) if kept else ours
+
+
+def published_share(text: str, run: str) -> float:
+    """The share of the rows that a published `run.json` puts into a validation split; none if it is another run's."""
+    try:
+        about = json.loads(text or "{}")
+        share = about["validation"] if about["run"] == run else 0
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return 0.0
+    return float(share) if type(share) in (int, float) and 0 <= share < 1 else 0.0
 
 
 def splits(rows: list[Row], validation: float) -> dict[str, list[Row]]:
@@ -152,7 +167,7 @@ def _may_show(seed_from: Mapping[str, Any] | None) -> bool:
     return bool(named) and set([named] if isinstance(named, str) else named) <= _MAY_BE_SHOWN
 
 
-def _files(journal: Journal, task: Task, rows: list[Row], how: Pushed) -> dict[str, bytes]:
+def _files(journal: Journal, task: Task, rows: list[Row], share: float, how: Pushed) -> dict[str, bytes]:
     """What a configuration's own folder holds, and the task."""
     identity, shown = dict(journal.get("identity")), how.options.shows_seed
     config = identity["strategy"]
@@ -162,7 +177,7 @@ def _files(journal: Journal, task: Task, rows: list[Row], how: Pushed) -> dict[s
     run = {
         "run": journal.folder.name,
         "rows": len(rows),
-        "validation": how.validation,
+        "validation": share,
         "library": f"llm-created {__version__}",
         "emission": journal.get("emission"),
         "seed_from": journal.get("seed_from"),
@@ -170,8 +185,7 @@ def _files(journal: Journal, task: Task, rows: list[Row], how: Pushed) -> dict[s
         "identity": identity,
     }
     files = {
-        f"{config}/{name}-00000-of-00001.parquet": _parquet(task, part)
-        for name, part in splits(rows, how.validation).items()
+        f"{config}/{name}-00000-of-00001.parquet": _parquet(task, part) for name, part in splits(rows, share).items()
     }
     files[f"{config}/{RUN_FILE}"] = _json(run)
     guide = identity.get("guide")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data import fields
 from ..errors import StoppedShort, UsageError
 from ..runs.journal import Journal
 from ..tasks.task import Task
@@ -17,21 +20,76 @@ from ..utils.text import digest, fold
 from .records import Case
 from .votes import Labelled
 
+_WRITTEN = (".jsonl", ".json", ".csv", ".tsv")
+# What stands beside a record, and the label itself, whose column is the task's.
+_OURS = ("votes", "agreement", "explanation", "reason")
+_LABEL = ""
+
+
+def check(out: Path) -> None:
+    """Refuse a file that labels are not written as.
+
+    Raises:
+        UsageError: names those that they are.
+    """
+    if out.suffix.lower() not in _WRITTEN and not out.exists():
+        raise UsageError(f"`out` {str(out)!r}: labels are written as {', '.join(_WRITTEN)}")
+
+
+def column(task: Task, cases: Sequence[Case]) -> str:
+    """The column of the model's labels: the task's answer field where no record has one, else a column of its own."""
+    return _free(f"llm_{task.answer}" if any(_answered(task, case) for case in cases) else task.answer, _names(cases))
+
+
+def _answered(task: Task, case: Case) -> bool:
+    """Whether a record has a field for the answer, even an empty one."""
+    given = case.given is not None or bool(case.stray)
+    return given or (isinstance(case.record, Mapping) and task.answer in fields.own_names(task, case.record))
+
+
+def _names(cases: Sequence[Case]) -> set[str]:
+    """The names of all fields, so that a column is called the same in every record."""
+    records = (case.record for case in cases if isinstance(case.record, Mapping))
+    return {fold(name) for record in records for name in record if isinstance(name, str)}
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while fold(name) in taken:
+        name = f"llm_{name}"
+    return name
+
 
 def text(
-    task: Task, cases: Sequence[Case], found: Mapping[int, Labelled | None], short: StoppedShort | None = None
+    task: Task,
+    cases: Sequence[Case],
+    found: Mapping[int, Labelled | None],
+    short: StoppedShort | None = None,
+    suffix: str = ".jsonl",
 ) -> str:
-    """The file: every record in its order and as it was, with the task's answer field as the votes say.
+    """The file: every record in its order and as it was, and the model's label beside what it says.
 
-    An answer that a record came with is kept as `given`. A record without a label has null there, and a `reason`; a
-    line that is no object is kept as `unread`. Where a record has a field of one of these names, ours begins with
-    `llm_`.
+    No label that a record came with is touched: where there are any, the model's have a column of their own. A record
+    without a label has null there, and a `reason`; a line that is no object is kept as `unread`. Where a record has a
+    field of one of our names, ours begins with `llm_`.
+
+    Args:
+        task (`Task`): the task.
+        cases (`Sequence[Case]`): the records.
+        found (`Mapping[int, Labelled | None]`): what the votes say, by the record's place.
+        short (`StoppedShort`, *optional*): why there is no more.
+        suffix (`str`, defaults to `".jsonl"`): what kind of file it is.
     """
-    lines = (_record(task, case, found.get(place), short) for place, case in enumerate(cases))
-    return "".join(f"{_line(one)}\n" for one in lines)
+    taken = _names(cases)
+    ours = {name: _free(name, taken) for name in _OURS} | {_LABEL: column(task, cases)}
+    records = [_record(case, found.get(place), short, ours) for place, case in enumerate(cases)]
+    if suffix.lower() == ".json":
+        return f"[{f',{chr(10)} '.join(map(_line, records))}]\n"
+    if between := {".csv": ",", ".tsv": "\t"}.get(suffix.lower()):
+        return _cells(records, between)
+    return "".join(f"{_line(one)}\n" for one in records)
 
 
-def _line(record: Mapping[str, Any]) -> str:
+def _line(record: Any) -> str:
     line = json.dumps(record, ensure_ascii=False, default=str)
     try:
         line.encode()
@@ -40,32 +98,33 @@ def _line(record: Mapping[str, Any]) -> str:
     return line
 
 
-def _record(task: Task, case: Case, one: Labelled | None, short: StoppedShort | None) -> dict[str, Any]:
+def _cells(records: Sequence[Mapping[str, Any]], between: str) -> str:
+    """The records as CSV; what is neither text nor number stands in its cell as JSON."""
+    lines = io.StringIO(newline="")
+    names = list(dict.fromkeys(name for record in records for name in record))
+    writer = csv.writer(lines, delimiter=between, lineterminator="\n")
+    writer.writerow(names)
+    for record in records:
+        cells = (record.get(name) for name in names)
+        writer.writerow([_line(one) if isinstance(one, (dict, list)) else one for one in cells])
+    return lines.getvalue().encode("utf-8", "backslashreplace").decode()
+
+
+def _record(case: Case, one: Labelled | None, short: StoppedShort | None, ours: Mapping[str, str]) -> dict[str, Any]:
+    """A record, and what the votes say of it under our names."""
     if not isinstance(case.record, Mapping):
         assert case.reason is not None
         return {"unread": case.record, "reason": f"{case.reason.code}: {case.reason.detail}"}
-    record: dict[str, Any] = dict(case.record)
-    given = [record.pop(name) for name in list(record) if isinstance(name, str) and fold(name) == fold(task.answer)]
-    taken = {fold(name) for name in record if isinstance(name, str)}
-
-    def add(name: str, value: Any) -> None:
-        while fold(name) in taken:
-            name = f"llm_{name}"
-        record[name] = value
-
-    record[task.answer] = None
-    if given and given[-1] not in (None, ""):
-        add("given", given[-1])
+    said: dict[str, Any] = {_LABEL: None}
     if one is not None:
         options, votes = one.row.options, Counter(vote for vote in one.votes if vote is not None)
-        record[task.answer] = None if one.label is None else options[one.label]
-        add("votes", {options[vote]: votes[vote] for vote in sorted(votes)})
-        add("agreement", None if one.label is None else round(votes[one.label] / len(one.votes), 4))
-        if one.explanation:
-            add("explanation", one.explanation)
-    if record[task.answer] is None:
-        add("reason", _why(case, one, short))
-    return record
+        said[_LABEL] = None if one.label is None else options[one.label]
+        said["votes"] = {options[vote]: votes[vote] for vote in sorted(votes)}
+        said["agreement"] = None if one.label is None else round(votes[one.label] / len(one.votes), 4)
+        said |= {"explanation": one.explanation} if one.explanation else {}
+    if said[_LABEL] is None:
+        said["reason"] = _why(case, one, short)
+    return {**case.record, **{ours[name]: value for name, value in said.items()}}
 
 
 def _why(case: Case, one: Labelled | None, short: StoppedShort | None) -> str:

@@ -26,6 +26,7 @@ from ..runs.settings import Settings
 from ..tasks.builtin import Source
 from ..tasks.task import Row
 from .records import Shots, blind
+from .vain import Vain
 from .votes import Labelled, of_replies
 
 KIND = "labels"
@@ -123,7 +124,7 @@ async def labels(
         stop (`asyncio.Event`, *optional*): when set, nothing more is asked; what is in flight is still taken in.
 
     Raises:
-        StoppedShort: a cap was reached, or `stop` was set; what came is journaled.
+        StoppedShort: a cap was reached, `stop` was set, or patience ran out; what came is journaled.
         RunFailed: a question got no reply, or none can.
     """
     tally = tally if tally is not None else Tally()
@@ -133,6 +134,7 @@ async def labels(
     distinct = {name: blind(rows[numbers[0]]) for name, numbers in places.items()}
     wanted = [(name, vote) for name in distinct for vote in range(judge.votes)]
     came: dict[str, dict[int, Reply]] = {name: {} for name in distinct}
+    vain, stop = Vain(made.task, settings.patience), stop or asyncio.Event()
     tally.target, tally.expected_calls = len(rows), len(wanted)
 
     def ask(name: str, vote: int) -> asking.Question:
@@ -145,16 +147,19 @@ async def labels(
 
     questions = (ask(name, vote) for name, vote in wanted)
     replies = asking.ask_all(made, settings, journal, questions, tally, begin, stop)
-    async with aclosing(replies):  # type: ignore[type-var]
+    async with vain.told(tally), aclosing(replies):  # type: ignore[type-var]
         async for number, reply in replies:
             name, vote = wanted[number]
             came[name][vote] = reply
             tally.expected_calls -= 1
+            # What was bought before does not count: the same command again goes on.
+            if tally.started and vain.counts(distinct[name], reply):
+                stop.set()
             if len(came[name]) == judge.votes:
                 in_order = [reply for _, reply in sorted(came.pop(name).items())]
                 for place in places[name]:
                     tally.kept += 1
-                    yield place, of_replies(blind(rows[place]), in_order)
+                    yield place, of_replies(made.task, blind(rows[place]), in_order)
 
 
 def label_into(

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..creation import define
-from ..data import human_rows, sources
-from ..data.writer import FORMATS
+from ..data import fields, tables
 from ..errors import UsageError
 from ..runs.settings import Settings
 from ..tasks import human
@@ -18,8 +17,6 @@ from ..tasks.builtin import Source
 from ..tasks.task import Reason, Row, Task, match
 from ..utils.draws import evenly
 from ..utils.text import clean, digest, fold, scalar, shorten
-
-_SUFFIXES = (".jsonl", ".json", ".csv", *(Path(name).suffix for name in FORMATS.values()))
 
 
 class Case(NamedTuple):
@@ -66,18 +63,14 @@ def read(task: Task, path: Path) -> list[Case]:
         task (`Task`): names the fields, which are matched without regard to case; the names that files of human data
             have (`question`, `context`, `options`, `label`) are known too, and for a built-in task those of its
             dataset on the Hub.
-        path (`Path`): JSON lines, a JSON array, CSV (options as a JSON list in their cell), Parquet or Arrow.
+        path (`Path`): what `tables.records_of` reads; in CSV, options are a JSON list in their cell.
 
     Raises:
         UsageError: there is no such file, it cannot be read at all, or none of its records can.
     """
-    if not path.is_file():
-        raise UsageError(f"there is no file {str(path)!r}")
-    if path.suffix not in _SUFFIXES:
-        raise UsageError(f"{str(path)!r}: records are read from {', '.join(dict.fromkeys(_SUFFIXES))} files")
-    columns = human_rows.columns_of(task)
+    columns = fields.columns_of(task)
     cases = [
-        Case(number, value, reason=reason) if reason else _case(task, columns, number, value, path.suffix == ".jsonl")
+        Case(number, value, reason=reason) if reason else _case(task, columns, number, value, tables.is_table(path))
         for number, value, reason in _values(path)
     ]
     if not cases:
@@ -112,8 +105,8 @@ def shown(task: Task, values: Iterable[Mapping[str, Any]]) -> Shots:
 
 
 def _values(path: Path) -> Iterator[tuple[int, Any, Reason | None]]:
-    if path.suffix != ".jsonl":
-        yield from ((number, record, None) for number, record in enumerate(sources.records_of(path), 1))
+    if tables.is_table(path) or not path.is_file():
+        yield from ((number, record, None) for number, record in enumerate(tables.records_of(path), 1))
         return
     try:
         content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
@@ -128,11 +121,11 @@ def _values(path: Path) -> Iterator[tuple[int, Any, Reason | None]]:
             yield number, line.decode("utf-8", "replace").rstrip("\r"), Reason("not_json", shorten(str(error), 120))
 
 
-def _case(task: Task, columns: human.Columns | None, number: int, record: Any, is_line: bool) -> Case:
-    """One record. Where it is no line of JSON, its answer may be an index, as the files of this library have it."""
+def _case(task: Task, columns: human.Columns | None, number: int, record: Any, table: bool) -> Case:
+    """One record."""
     if not isinstance(record, Mapping):
         return Case(number, record, reason=Reason("not_an_object", f"{type(record).__name__} instead of an object"))
-    named = human_rows.own_names(task, record)
+    named = fields.own_names(task, record)
     row = _row(task, named)
     if isinstance(row, Reason) and columns is not None:
         try:
@@ -143,7 +136,8 @@ def _case(task: Task, columns: human.Columns | None, number: int, record: Any, i
         row, named = (again, dict(example or {})) if isinstance(again, Row) else (row, named)
     if isinstance(row, Reason):
         return Case(number, record, reason=row)
-    answer = (named if is_line else sources.with_text(task, named)).get(task.answer)
+    told = fields.in_words(task, {**record, **named}, table)
+    answer = named.get(task.answer) if isinstance(told, Reason) else told.get(task.answer)
     if answer is None or answer == "":
         return Case(number, record, row)
     given = match(answer, row.options)
@@ -154,26 +148,16 @@ def _case(task: Task, columns: human.Columns | None, number: int, record: Any, i
 
 def _row(task: Task, named: Mapping[str, Any]) -> Row | Reason:
     """The fields as a row, its options in the order in which they are given; one that stands twice is shown once."""
-    listed = _list_in(named.get(task.options))
+    listed = fields.listed_in(named.get(task.options))
     texts = [text for text in map(scalar, task.labels or listed or ()) if text]
     # Any of its options does as the answer that a row must have: nothing of it is shown.
-    row = human_rows.read_record(task, {**named, task.options: listed, task.answer: texts[0] if texts else "-"})
+    row = fields.read_record(task, {**named, task.options: listed, task.answer: texts[0] if texts else "-"})
     if isinstance(row, Reason):
         return row
     distinct: dict[str, str] = {}
     for text in texts:
         distinct.setdefault(fold(text), text)
     return blind(row._replace(options=tuple(distinct.values()), answer=0))
-
-
-def _list_in(value: Any) -> list[Any] | None:
-    """A list of options, or the JSON list in a cell; a text that is none says nothing."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
-    return list(value) if isinstance(value, (list, tuple)) else None
 
 
 def shots_for(source: Source, settings: Settings, count: int, file: str | None, asked: Collection[Row]) -> Shots:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..checks.answers import read_answer
 from ..checks.judge import majority
 from ..clients.base import Reply
-from ..tasks.task import Row
+from ..tasks.task import Row, Task
 from ..utils.text import clean
 
 
@@ -47,9 +47,9 @@ class Steadiness(NamedTuple):
     kappa: float | None
 
 
-def of_replies(row: Row, replies: Sequence[Reply]) -> Labelled:
-    """What the replies say of a row."""
-    read = [read_answer(reply, row.options) for reply in replies]
+def of_replies(task: Task, row: Row, replies: Sequence[Reply]) -> Labelled:
+    """What the replies say of a row of the task."""
+    read = [read_answer(reply, row.options, task) for reply in replies]
     votes = tuple(vote for vote, _ in read)
     label = majority(votes)
     said = next((said for vote, said in read if said and vote == label), "") if label is not None else ""

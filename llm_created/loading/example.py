@@ -16,7 +16,8 @@ class Created(Builder):
 
     Args:
         data_files (`str`): one JSON file that holds one formatting example.
-        label_space, labels, answer_field, options_field: see `Task.from_example`; `labels` may be one text, `"a,b,c"`.
+        label_space, labels, answer_field, options_field: see `Task.from_example`; `labels` may be one line of CSV, as
+            `"a,b,c"`.
         **kwargs: those of `datasets.DatasetBuilder`, and the fields of `Settings`.
     """
 
@@ -34,7 +35,7 @@ class Created(Builder):
         source = tasks.from_example(
             _one_file(data_files),
             label_space=label_space,
-            labels=labels.split(",") if isinstance(labels, str) else labels,
+            labels=tasks.listed("labels", labels) if isinstance(labels, str) else labels,
             answer_field=answer_field,
             options_field=options_field,
         )

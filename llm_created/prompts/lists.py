@@ -86,7 +86,8 @@ def _echoes(values: Iterable[str], asked: Iterable[str]) -> bool:
 
 def _from_json(text: str) -> list[str] | None:
     """The values of a JSON array, or of an object around one, or the pairs of an object."""
-    body = text[start.start(1) :] if (start := _JSON.search(text)) else ""
+    start = next((found for found in _JSON.finditer(text) if not _is_of_an_item(text, found.start(1))), None)
+    body = text[start.start(1) :] if start else ""
     whole = body.rpartition('",')[0]
     for attempt in (body, whole + '"]', whole + '"]}', whole + '"}'):  # as it is, or cut off
         try:
@@ -101,6 +102,12 @@ def _from_json(text: str) -> list[str] | None:
             found = lists[0] if len(lists) == 1 else [] if lists else pairs
         return [_text(item) for item in found]
     return None
+
+
+def _is_of_an_item(text: str, at: int) -> bool:
+    """Whether a bracket that ends a marked line holds nothing: it belongs to an item, and is not the list."""
+    before, line = text[:at].rpartition("\n")[2].strip(), text[at:].partition("\n")[0]
+    return bool(_MARK.match(before)) and not line.strip("[]{} \t,.")
 
 
 def _text(item: object) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 from ..analysis import agreement
+from ..labelling.file import column
 from ..labelling.records import Case
 from ..labelling.votes import Labelled, steadiness
 from ..runs.journal import Journal
@@ -39,6 +40,9 @@ def report(
         first, *table = terminal.judged_lines(agreement.table("verify", task, given))
         yield from ("", *wrap(first, WIDTH, then="  "), *(line[:WIDTH] for line in table))
     stray = [case for case in cases if case.stray]
+    if given or stray:
+        said = f"{len(given) + len(stray):,} labels of the file stay as they are: the model's are in the column"
+        yield from wrap(f"{said} {column(task, cases)!r}", WIDTH, then="  ")
     if stray:
         said = f"{len(stray):,} given answers are none of the options, e.g. {stray[0].stray!r} in record"
         yield from wrap(f"{said} {stray[0].number}", WIDTH, then="  ")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UsageError
 from ..utils.files import read_json
-from ..utils.text import nearest
+from ..utils.text import between_commas, nearest
 from ..utils.user_code import import_file
 from .guide import Guide
 from .task import Task
@@ -70,11 +70,17 @@ def names() -> list[str]:
 
 
 def load(name_or_path: str) -> Source:
-    """The task that a built-in name or the path of a builder file stands for.
+    """The task that a built-in name, the path of a builder file or a folder of rows stands for.
 
     Raises:
         UsageError: there is no such task or file, or the file defines no builder.
     """
+    if (folder_of := Path(name_or_path).expanduser()).is_dir():
+        if not (folder_of / "task.json").is_file():
+            raise UsageError(
+                f"the folder {name_or_path!r} has no task.json: give a task's name or file, or rows' folder"
+            )
+        return from_example(str(folder_of / "task.json"))
     path = find(name_or_path)
     global reading
     before, reading = reading, True
@@ -152,12 +158,27 @@ def _is_task(value: Any) -> bool:
     return isinstance(value.get("example"), dict) or (isinstance(value["inputs"], list) and "labels" in value)
 
 
+def listed(name: str, given: str) -> list[str]:
+    """The names that a setting gives between commas.
+
+    Raises:
+        UsageError: it is no line of CSV, or a name is empty.
+    """
+    try:
+        found = between_commas(given)
+    except ValueError as error:
+        said = f"`{name}` {given!r} cannot be read ({error})"
+        raise UsageError(f"{said}: put a name that holds a comma into double quotes") from None
+    if "" in found:
+        raise UsageError(f"`{name}` {given!r} holds an empty name: leave out the comma that is too many")
+    return found
+
+
 def from_fields(
     fields: str, labels: str | None, num_options: int | None, answer_field: str | None, options_field: str | None
 ) -> Source:
     """The task of a schema given in words: `text` and `positive,negative`."""
-    inputs = tuple(field.strip() for field in fields.split(","))
-    known = tuple(label.strip() for label in labels.split(",")) if labels else None
+    inputs, known = tuple(listed("fields", fields)), tuple(listed("labels", labels)) if labels else None
     if (known is None) == (num_options is None):
         raise UsageError(
             "with `fields` give `labels` A,B,C (the same for all rows) or `num_options` N (a row has its own)"

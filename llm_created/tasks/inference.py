@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import UsageError
-from ..utils.text import clean, fold, scalar, shorten, slug
+from ..utils.text import clean, fold, look, scalar, shorten, slug
 
 _ANSWER_NAMES = ("answer", "label", "target", "output", "class", "category", "correct", "gold", "sentiment", "topic")
+# What an answer is called that is no single one.
+_ANSWERS = (*_ANSWER_NAMES, "answers", "spans", "entities", "tags", "ner_tags")
+ONE_ANSWER = "one answer out of options is what this library makes"
 _CONTEXT_NAMES = ("context", "passage", "paragraph", "document", "evidence")
 _OBVIOUS = ({"yes", "no"}, {"true", "false"})
 
@@ -32,8 +35,8 @@ def infer(
     listed = [] if options_key is None else _listed(options_key, present[options_key])
     if options_key is None and not labels:
         raise UsageError(
-            f"the example has no list of options (keys seen: {keys}): give its labels with `labels` a,b,c, "
-            "or name the list with `options_field` KEY"
+            f"{ONE_ANSWER}, and the example has no list of options (keys seen: {keys}): give its labels with "
+            "`labels` a,b,c, or name the list with `options_field` KEY"
         )
     answer_key = _answer_key(present, options_key, listed or list(labels or ()), answer_field, keys)
     if options_key is not None:
@@ -65,7 +68,7 @@ def _present(example: object) -> dict[str, Any]:
         if nested:
             raise UsageError(
                 f"the field {key!r} of the formatting example holds nested values ({shorten(str(value), 60)}): "
-                "a field is a text, a number, a boolean or a flat list of options"
+                f"a field is a text, a number, a boolean or a flat list of options, and {ONE_ANSWER}"
             )
     return present
 
@@ -76,6 +79,8 @@ def _options_key(present: Mapping[str, Any], given: str | None, keys: str) -> st
             raise UsageError(f"`options_field` {given!r} is not a key of the example; its keys are {keys}")
         return given
     lists = [key for key, value in present.items() if isinstance(value, list)]
+    if several := [key for key in lists if len(lists) > 1 and fold(key) in _ANSWERS]:
+        raise UsageError(f"{ONE_ANSWER}, and the field {several[0]!r} of the example is a list beside another")
     if len(lists) > 1:
         raise UsageError(f"the example has several lists ({', '.join(lists)}): say which with `options_field` KEY")
     return lists[0] if lists else None
@@ -101,15 +106,20 @@ def _answer_key(
     if given is not None:
         if given not in present:
             raise UsageError(f"`answer_field` {given!r} is not a key of the example; its keys are {keys}")
+        if isinstance(present[given], list):
+            raise UsageError(f"{ONE_ANSWER}, and `answer_field` {given!r} names a list: {present[given]!r}")
         return given
     scalars = [key for key, value in present.items() if key != options_key and not isinstance(value, list)]
     named = [key for name in _ANSWER_NAMES for key in scalars if fold(key) == name]
     if named:
         return named[0]
-    folded = {fold(option) for option in allowed}
-    fitting = [key for key in scalars if fold(scalar(present[key]) or "") in folded]
+    known = {look(option) for option in allowed}
+    fitting = [key for key in scalars if look(scalar(present[key]) or "") in known]
     if len(fitting) == 1:
         return fitting[0]
+    if not fitting:
+        shown = shorten(", ".join(map(repr, allowed)), 100)
+        raise UsageError(f"{ONE_ANSWER}, and no field of the example (keys seen: {keys}) holds one of {shown}")
     raise UsageError(f"which field is the answer cannot be told (keys seen: {keys}): name it with `answer_field` KEY")
 
 
@@ -119,7 +129,7 @@ def _label_space(
     """The fixed labels, or `None` where the options vary from row to row."""
     folded = {fold(option) for option in listed}
     if labels:
-        if {fold(label) for label in labels} != folded:
+        if {look(label) for label in labels} != {look(option) for option in listed}:
             given = ",".join(labels)
             raise UsageError(f"`labels` {given} and the example's {key!r} {listed} differ: give one of them")
         return labels

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import UsageError
 from ..utils.text import fold, look, named, scalar, shorten
-from .inference import infer
+from .inference import ONE_ANSWER, infer
 
 if TYPE_CHECKING:
     import datasets
@@ -130,9 +130,13 @@ class Task:
     def _check_labels(self, labels: tuple[str, ...]) -> None:
         if len(labels) > MAX_LABELS:
             raise UsageError(f"task {self.name!r}: {len(labels):,} labels are too many, {MAX_LABELS:,} are the most")
-        if len({look(label) for label in labels} - {""}) < max(2, len(labels)):
-            given = shorten(repr(list(labels)), 200)
-            raise UsageError(f"task {self.name!r}: labels must be two or more different texts, not {given}")
+        looks = [look(label) for label in labels]
+        if len(set(looks) - {""}) < max(2, len(labels)):
+            given = shorten(
+                ascii(list(labels)) if len(set(map(fold, labels))) == len(labels) else repr(list(labels)), 200
+            )
+            same = ": a difference in characters without width makes no other label" * (given.count("\\") > 0)
+            raise UsageError(f"task {self.name!r}: labels must be two or more different texts, not {given}{same}")
 
     @property
     def variable(self) -> bool:
@@ -230,7 +234,7 @@ class Task:
         if any(len(option) > MAX_FIELD for option in known):
             return Reason("too_long", self.options)
         if self.labels is not None:
-            if {_alias(name) for name in known} != {_alias(fold(label)) for label in self.labels}:
+            if {_alias(look(name)) for name in known} != {_alias(look(label)) for label in self.labels}:
                 return Reason("wrong_options", f"other options than {list(self.labels)}")
             return self.labels
         if self.num_options is not None and len(known) != self.num_options:
@@ -352,7 +356,7 @@ class Task:
         answer, options = values.get(fold(self.answer)), values.get(fold(self.options)) or self.labels
         listed = list(options) if isinstance(options, (list, tuple)) else options
         said = {
-            "answer_not_in_options": f"its {self.answer} {answer!r} is not among its options {listed}",
+            "answer_not_in_options": f"its {self.answer} {answer!r} is not among its options {listed}; {ONE_ANSWER}",
             "wrong_options": f"its {self.options} {values.get(fold(self.options))!r}: {row.detail}",
             "missing_field": f"its field {row.detail!r} is missing or is neither text nor number (keys seen: "
             f"{', '.join(repr(key) for key in example)})",
@@ -380,5 +384,8 @@ def match(value: object, options: Sequence[str]) -> int | Reason:
     if wanted not in folded and len(options) == 2:
         folded, wanted = [_alias(option) for option in folded], _alias(wanted)
     if wanted not in folded:
+        # Characters without width tell no two labels apart.
+        folded, wanted = [look(option) for option in folded], look(wanted)
+    if folded.count(wanted) != 1:
         return Reason("answer_not_in_options", f"{text[:80]!r} is not among {len(options)} options")
     return folded.index(wanted)

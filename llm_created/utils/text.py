@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import hashlib
+import io
 import json
 import re
 import unicodedata
@@ -66,6 +68,26 @@ def shorten(text: str, width: int = 80) -> str:
     """One printable line of at most `width` characters."""
     line = " ".join(clean(text[: 4 * width]).split())
     return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
+
+
+def in_commas(texts: Iterable[str]) -> str:
+    """The texts as one, as `between_commas` reads it."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(texts)
+    return line.getvalue()
+
+
+def between_commas(line: str) -> list[str]:
+    """The texts in a line of CSV: one that holds a comma stands in double quotes.
+
+    Raises:
+        ValueError: a quote is not closed, or something stands behind one.
+    """
+    try:
+        rows = list(csv.reader([line], skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    return [clean(text) for row in rows for text in row]
 
 
 def slug(text: str) -> str:
