@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ..data import fields, sources, tables
 from ..errors import UsageError
 from ..tasks.task import Reason, Row, Task
+from ..utils import files
 from ..utils.progress import Told
 from ..utils.text import fold, shorten
 from .leakage import EvaluationSets, Leak
@@ -78,6 +79,7 @@ def read(spec: str, task: Task | None = None, human_data: str | None = None) -> 
     Raises:
         UsageError: there is no such source, it is of another task, or holds nothing.
     """
+    spec = files.the_one(spec)
     name, path = shorten(sources.public_name(spec), 40), Path(spec).expanduser()
     if task is None or not path.is_file():
         loaded = sources.load(spec, task, human_data)

@@ -90,7 +90,7 @@ def in_words(task: Task, record: Mapping[Any, Any], table: bool) -> dict[str, An
     if not options or given is None or given == "":
         return named
     ours = {"id", "parent_id", "depth"} <= by_name.keys()
-    text, index = by_name.get(fold(task.text_column)), _whole(given)
+    text, index = by_name.get(fold(task.text_column)), _whole(given, table)
     if isinstance(text, str) and text:
         spoken = match(text, options)
         if isinstance(spoken, int) and spoken in (match(given, options), index):
@@ -109,10 +109,10 @@ def _options(task: Task, named: Mapping[str, Any]) -> Sequence[str]:
     return task.labels or [scalar(one) or "" for one in (listed if isinstance(listed, (list, tuple)) else ())]
 
 
-def _whole(value: object) -> int | None:
-    """A number without a fraction; a column of integers with a gap in it comes as floats."""
+def _whole(value: object, table: bool) -> int | None:
+    """A number without a fraction: a column of integers with a gap in it comes as floats, and in CSV all is text."""
     if isinstance(value, str):
-        return int(value) if value.isdecimal() and len(value) < 10 else None
+        return int(value) if table and value.isdecimal() and len(value) < 10 else None
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -13,7 +13,7 @@ from ..runs.journal import Journal
 from ..tasks import builtin as tasks
 from ..tasks.task import Reason, Row, Task
 from ..utils import files
-from ..utils.text import fold, shorten
+from ..utils.text import look, shorten
 from . import fields, human_rows
 from .tables import SUFFIXES, is_table, records_of
 from .writer import FORMATS
@@ -53,6 +53,7 @@ def load(spec: str, task: Task | None = None, human_data: str | None = None) -> 
     Raises:
         UsageError: there is no such thing, or its rows do not fit the task.
     """
+    spec = files.the_one(spec)
     name, colon, split = spec.rpartition(":")
     if colon and split in human_rows.SPLITS and (name == "human" or name in tasks.names()):
         return _human(spec, name, split, task, human_data)
@@ -75,7 +76,7 @@ def same_task(rows: Rows, task: Task) -> None:
     if rows.task.labels is None and task.labels is None:
         options = None in (rows.task.num_options, task.num_options) or rows.task.num_options == task.num_options
     else:
-        options = {fold(x) for x in rows.task.labels or ()} == {fold(x) for x in task.labels or ()}
+        options = {look(x) for x in rows.task.labels or ()} == {look(x) for x in task.labels or ()}
     if not options or len(rows.task.inputs) != len(task.inputs):
         raise UsageError(
             f"{rows.name}: its rows have {_shape(rows.task)}, expected {_shape(task)} as in {task.name!r}"
@@ -93,8 +94,8 @@ def in_labels(rows: Rows, task: Task) -> list[Row]:
     same_task(rows, task)
     if task.labels is None or rows.task.labels == task.labels:
         return rows.rows
-    places = [fold(label) for label in task.labels]
-    return [row._replace(options=task.labels, answer=places.index(fold(row.options[row.answer]))) for row in rows.rows]
+    places = [look(label) for label in task.labels]
+    return [row._replace(options=task.labels, answer=places.index(look(row.options[row.answer]))) for row in rows.rows]
 
 
 def public_name(spec: str) -> str:

@@ -115,7 +115,7 @@ def to_hub(journal: Journal, how: Pushed, say: Say = lambda text: None) -> str:
         if share is None:
             share = published_share(head.text(f"{identity['strategy']}/{RUN_FILE}"), journal.folder.name)
             if share:
-                say(f"its validation split stays, {share:g} of the rows (`validation` 0 drops it)")
+                say(f"its validation split stays, {share:g} of the rows (a share of 0 drops it)")
         parts = splits(rows, share)
         ours = _files(journal, task, rows, share, how)
         merged = Merged(task, identity["strategy"], journal.folder.name, parts, how, facts, ours)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LLMCreatedError, UsageError
+from ..utils.files import the_one
 from .identity import Identity
 from .journal import FILE_NAME, Journal
 
@@ -49,6 +50,7 @@ def find(run: str) -> Path:
     Raises:
         UsageError: there is none, or more than one.
     """
+    run = the_one(run)
     path = Path(run).expanduser()
     if (path / FILE_NAME).exists():
         return path

@@ -188,6 +188,16 @@ class Parser(argparse.ArgumentParser):
 
         return _SETTING.sub(flag, text)
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The arguments; of a pattern that the shell made several paths of, say that one is wanted."""
+        found, more = self.parse_known_args(args, namespace)
+        paths = [one for one in more if os.path.exists(one)]
+        if paths:
+            self.error(f"{paths[0]!r} is one path too many: where a pattern such as `rows-*` fits several, name one")
+        if more:
+            self.error(f"unrecognized arguments: {' '.join(more)}")
+        return found
+
     def error(self, message: str) -> Any:
         self.exit(2, f"error: {_line(message)} (`{self.prog} --help` shows what there is)\n")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,20 @@ from ..errors import RunFailed, UsageError
 
 # Longer than any example, shorter than a dataset given by mistake.
 _MAX_EXAMPLE = 1_000_000
+
+
+def the_one(spec: str) -> str:
+    """The path that a pattern fits; anything else as it is.
+
+    Raises:
+        UsageError: it fits several.
+    """
+    if not any(mark in spec for mark in "*?[") or Path(spec).expanduser().exists():
+        return spec
+    found = sorted(glob(os.path.expanduser(spec)))
+    if len(found) > 1:
+        raise UsageError(f"{spec!r} fits {len(found)} paths ({', '.join(found[:3])}): name one of them")
+    return found[0] if found else spec
 
 
 def text_or_file(flag: str, given: str) -> str:

@@ -84,7 +84,8 @@ def between_commas(line: str) -> list[str]:
         ValueError: a quote is not closed, or something stands behind one.
     """
     try:
-        rows = list(csv.reader([line], skipinitialspace=True, strict=True))
+        # A blank behind a closing quote is none of the text.
+        rows = list(csv.reader([re.sub(r'"[ \t]+(?=,|$)', '"', line)], skipinitialspace=True, strict=True))
     except csv.Error as error:
         raise ValueError(str(error)) from None
     return [clean(text) for row in rows for text in row]

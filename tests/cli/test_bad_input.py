@@ -161,7 +161,8 @@ def dumps(example: Any) -> bytes:
         # What cannot be inferred: the keys seen, and the flag.
         (dumps({"text": "a", "mood": "good"}), (), "(keys seen: 'text', 'mood')"),
         (dumps({"text": "a", "answer": "good"}), (), "give its labels with --labels a,b,c"),
-        (dumps({"text": "a", "mood": "good"}), ("--labels", "fine,bad"), "'mood'): name it with --answer-field"),
+        (dumps({"text": "a", "mood": "good"}), ("--labels", "fine,bad"), "'mood') holds one of 'fine', 'bad'"),
+        (dumps({"text": "bad", "mood": "bad"}), ("--labels", "fine,bad"), "'mood'): name it with --answer-field"),
         (dumps(QA), ("--answer-field", "anser"), "'anser' is not a key of the example; its keys are 'question', 'op"),
         (dumps(QA), ("--options-field", "choices"), "'choices' is not a key of the example; its keys are 'question'"),
         (dumps(QA), ("--options-field", "question"), "the options 'question' must be a list, not a text"),

@@ -28,13 +28,12 @@ from llm_created.checks.judge import Judge
 from llm_created.cli.main import main as cli
 from llm_created.creation import questions as asking
 from llm_created.evaluation.scores import wilson
-from llm_created.labelling.file import text
+from llm_created.labelling.file import column, text
 from llm_created.labelling.records import read
 from llm_created.labelling.votes import steadiness
 from llm_created.runs.identity import Identity
 from llm_created.runs.settings import Settings
 from llm_created.tasks import builtin as tasks
-from llm_created.utils.text import fold
 
 
 def main(argv: Sequence[str]) -> int:
@@ -196,12 +195,12 @@ def test_a_given_answer_is_never_shown_and_decides_no_vote(tmp_path: Path, serve
     assert call(given, server, "--votes", 3) == 0
     assert len(asked) == 60 and not server.asked
     written = lines_of(given.with_name("rows-labelled.jsonl"))
-    assert [one["answer"] for one in written] == [
+    assert [one["llm_answer"] for one in written] == [
         one["answer"] for one in lines_of(plain.with_name("rows-labelled.jsonl"))
     ]
     for one in written:
-        assert one["given"] == "no" and "ANSWER" not in one and one["votes"] == 7 and one["explanation"] == "mine"
-        assert one["llm_votes"] == {one["answer"]: 3}
+        assert one["ANSWER"] == "no" and "answer" not in one and one["votes"] == 7 and one["explanation"] == "mine"
+        assert one["llm_votes"] == {one["llm_answer"]: 3}
 
 
 def test_few_shot(questions: Path, tmp_path: Path, served: Serve) -> None:
@@ -470,15 +469,15 @@ def test_records_that_cannot_be_read_are_kept(
     assert call(path, server) == 0
     written = lines_of(path.with_name("rows-labelled.jsonl"))
     assert written[0] == {
-        "question": "is it", "answer": "False", "given": "maybe", "votes": {"False": 1}, "agreement": 1.0
+        "question": "is it", "answer": "maybe", "llm_answer": "False", "votes": {"False": 1}, "agreement": 1.0
     }  # fmt: skip
     assert written[1] == {
-        "question": ["a"], "answer": None, "given": True, "reason": "missing_field: question"
+        "question": ["a"], "answer": True, "llm_answer": None, "reason": "missing_field: question"
     }  # fmt: skip
     assert written[2]["unread"] == '{"quest' and written[2]["reason"].startswith("not_json: ")
     assert written[3] == {"unread": [1, 2], "reason": "not_an_object: list instead of an object"}
     assert written[4]["unread"] == '{"question": "�"}' and written[4]["reason"].startswith("not_json: ")
-    assert (written[5]["answer"], written[5]["x"]) == ("True", "\ud800") and len(written) == 6
+    assert (written[5]["llm_answer"], written[5]["x"]) == ("True", "\ud800") and len(written) == 6
     out = capsys.readouterr().out
     assert "6 rows read · 2 labelled · 0 without a majority · 4 not readable" in out
     assert "2 not_json, e.g. record 4: " in out and "1 missing_field, e.g. record 3: question" in out
@@ -508,14 +507,19 @@ def test_no_record_is_dropped_or_changed(tmp_path: Path, lines: list[str]) -> No
     assert len(cases) == len(kept)
     written = [json.loads(line) for line in text(task, cases, {}).split("\n")[:-1]]
     assert len(written) == len(cases)
+    mine = column(task, cases)
     for case, one in zip(cases, written, strict=True):
         if not isinstance(case.record, dict):
-            assert one["unread"] == case.record and one["reason"]
+            assert same(one["unread"], case.record) and one["reason"]
             continue
-        own = {name: value for name, value in case.record.items() if fold(name) != "answer"}
-        assert {name: one[name] for name in own} == own
-        assert one["answer"] is None
+        assert same({name: one[name] for name in case.record}, case.record)
+        assert one[mine] is None and mine not in case.record
         assert case.given is None or case.row is not None
+
+
+def same(one: Any, two: Any) -> bool:
+    """Whether two JSON values are written alike: `NaN`, which Python reads, is not equal to itself."""
+    return json.dumps(one) == json.dumps(two)
 
 
 def test_other_files_and_options_of_each_row(tmp_path: Path, served: Serve, capsys: Any) -> None:
@@ -535,9 +539,10 @@ def test_other_files_and_options_of_each_row(tmp_path: Path, served: Serve, caps
     path.write_text(json.dumps(rows), "utf-8")
     assert call(path, server, task="csqa") == 0
     first, second, third, fourth, again = lines_of(tmp_path / "rows-labelled.jsonl")
-    assert first["answer"] == second["answer"] == third["answer"] == again["answer"] == "b"
+    assert first["answer"] == again["answer"] == "b" and third["label"] == "b"
+    assert {one["llm_answer"] for one in (first, second, third, again)} == {"b"}
     assert second["answerKey"] == "D"
-    assert fourth["answer"] is None and fourth["reason"] == "wrong_options: 4 options instead of 5"
+    assert fourth["llm_answer"] is None and fourth["reason"] == "wrong_options: 4 options instead of 5"
     assert {asked.row["question"]: len(asked.row["options"]) for asked in server.asked} == {
         "Which?": 5, "What?": 5, "Twice?": 4
     }  # fmt: skip
@@ -577,7 +582,7 @@ def test_a_task_of_ones_own(tmp_path: Path, served: Serve, capsys: Any) -> None:
         (["rows.jsonl", "--task", "nowhere.json"], "there is no file 'nowhere.json'"),
         (["other.jsonl", "--task", "boolq"], "none of 2 records can be read, missing_field (question) in record 1; "),
         (["empty.jsonl", "--task", "boolq"], "'empty.jsonl' has no records"),
-        (["rows.txt", "--task", "boolq"], "records are read from .jsonl, .json, .csv, .parquet, .arrow files"),
+        (["rows.txt", "--task", "boolq"], "records are read from .jsonl, .json, .csv, .tsv, .xlsx, .parquet, .ar"),
         (["broken.json", "--task", "boolq"], "'broken.json' cannot be read: "),
         (["rows.jsonl", "--task", "boolq", "--out", "there.jsonl"], "'there.jsonl' is there already, and not as"),
         (["rows.jsonl", "--task", "boolq", "--out", "rows.jsonl"], "'rows.jsonl' is there already, and not as"),

@@ -166,7 +166,13 @@ def test_a_builder_file(tmp_path: Path) -> None:
 
 def test_one_example_through_both_doors(example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train = demo(example, "tree", num_rows=50, label_space="variable", split="train")
-    assert train.num_rows == 50 and list(train.features) == ["id", *EXAMPLE, "parent_id", "depth"]
+    assert train.num_rows == 50 and list(train.features) == [
+        "id",
+        *EXAMPLE,
+        f"{list(EXAMPLE)[-1]}_text",
+        "parent_id",
+        "depth",
+    ]
     (tmp_path / "elsewhere").mkdir()
     other = shutil.copy(example, tmp_path / "elsewhere")
     llm_created.register()

@@ -42,7 +42,7 @@ def test_yes_no_lists_are_fixed_without_a_word(options: list[Any]) -> None:
         (CHOICE, {}, ["`label_space` fixed", "`label_space` variable", "bakery"]),
         ({"text": "a", "label": "good"}, {}, ["`labels` a,b,c", "'text', 'label'"]),
         ({"text": "a", "mood": "good"}, {}, ["`labels` a,b,c"]),
-        ({"text": "a", "mood": "good"}, {"labels": ["bad", "fine"]}, ["`answer_field`", "'text', 'mood'"]),
+        ({"text": "a", "mood": "good"}, {"labels": ["bad", "fine"]}, ["one answer out of options", "'text', 'mood'"]),
         (CHOICE, {"label_space": "variable", "labels": ["a", "b"]}, ["`labels`", "`label_space` variable"]),
         (CHOICE, {"labels": ["a", "b"]}, ["differ", "a,b"]),
         (CHOICE | {"answer": "pub"}, {"label_space": "variable"}, ["'pub' is not among its options"]),
@@ -177,7 +177,7 @@ def test_schema_and_features_follow_the_task() -> None:
     assert list(fixed.schema["properties"]) == ["options", "answer", "question"]
     assert fixed.schema["properties"]["answer"]["enum"] == ["True", "False"]
     assert fixed.features["answer"] == datasets.ClassLabel(names=["True", "False"])
-    assert list(variable.features) == ["id", "question", "options", "answer", "parent_id", "depth"]
+    assert list(variable.features) == ["id", "question", "options", "answer", "answer_text", "parent_id", "depth"]
     for task in (variable, fixed):
         assert arrow_schema(task).equals(task.features.arrow_schema)
         assert datasets.Features.from_arrow_schema(arrow_schema(task)) == task.features
