@@ -109,6 +109,8 @@ def to_hub(journal: Journal, how: Pushed, say: Say = lambda text: None) -> str:
     say(f"{len(rows)} rows of the run {journal.folder.name[:8]}")
     facts = card.facts(journal, task, rows, how.options) | {"with_journal": how.with_journal}
     title = f"{identity['strategy']}: {len(rows)} rows of the run {journal.folder.name[:8]}"
+    # Looked through for keys before anything goes to the Hub.
+    files = {(how.validation or 0.0): _files(journal, task, rows, how.validation or 0.0, how)}
 
     def over(head: Head) -> Files:
         share = how.validation
@@ -116,8 +118,8 @@ def to_hub(journal: Journal, how: Pushed, say: Say = lambda text: None) -> str:
             share = published_share(head.text(f"{identity['strategy']}/{RUN_FILE}"), journal.folder.name)
             if share:
                 say(f"its validation split stays, {share:g} of the rows (a share of 0 drops it)")
+        ours = files.get(share) or _files(journal, task, rows, share, how)
         parts = splits(rows, share)
-        ours = _files(journal, task, rows, share, how)
         merged = Merged(task, identity["strategy"], journal.folder.name, parts, how, facts, ours)
         return {**merged.over(head), TASK_FILE: _with_others(ours[TASK_FILE], head.text(TASK_FILE), task)}
 

@@ -137,6 +137,15 @@ def test_a_reply(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    "kind", ["text/plain", "text/plain; charset=utf-8", "text/html", "application/octet-stream", ""]
+)
+def test_a_good_body_is_read_whatever_it_says_it_is(kind: str) -> None:
+    with Raw(completion("schön", usage={"prompt_tokens": 7, "completion_tokens": 2}), kind=kind) as server:
+        reply = one(server.url)
+    assert (reply.text, reply.usage.prompt_tokens, reply.reason, server.sent) == ("schön", 7, "", 1)
+
+
+@pytest.mark.parametrize(
     ("reply", "reason"),
     [("empty", "empty_reply"), ("null", "empty_reply"), ("reasoning", "empty_reply"), ("refusal", "refusal")],
 )

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -396,6 +397,28 @@ def test_demo_rows_are_named_as_what_they_are() -> None:
     demo = train | {"sources": [train["sources"][0] | {"writer": "demo"}]}
     assert "Trained on rows of the built-in demo writer" in model_card.write(by_hand(train=demo), ".", "", How())
     assert "demo writer" not in model_card.write(by_hand(), ".", "", How())
+
+
+def test_what_was_trained_on_demo_rows_is_never_pushed(world: World, tmp_path: Path) -> None:
+    """Neither afterwards, nor by a training that is told to: that ends before it begins."""
+    shutil.copytree(world.folder / "fixed", tmp_path / "demo")
+    told = json.loads((tmp_path / "demo" / "result.json").read_text("utf-8"))
+    told["train"]["sources"].append(told["train"]["sources"][0] | {"name": "more", "writer": "demo"})
+    (tmp_path / "demo" / "result.json").write_text(json.dumps(told), "utf-8")
+    done = world.person("push-model", str(tmp_path / "demo"), "me/demo")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert done.err.startswith("error: this model was trained on rows of the demo writer (more): they are no data")
+    rows = tmp_path / "rows"
+    line = ["create", "creak", "--model", "demo", "-n", "40", "--out", str(rows), "--format", "jsonl"]
+    assert world.person(*line).code == 0
+    for train, task in ((rows, None), (rows / "train.jsonl", "creak")):
+        args = Finetune(
+            train=[str(train)], task=task, model=str(world.folder / "small encoder"),
+            output_dir=str(tmp_path / "model"), push_to_hub="me/demo",
+        )  # fmt: skip
+        with pytest.raises(UsageError, match="trained on rows of the demo writer"):
+            finetune.finetune(args)
+    assert not (tmp_path / "model").exists() and "models/me/demo" not in world.hub.repos()
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -474,3 +474,42 @@ def test_what_is_on_the_hub_says_which_run_it_is(world: World) -> None:
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     run = json.loads((world.folder / "out" / "run.json").read_text())["run"]
     assert done.stdout.split() == ["40", "me/x", "m", run], done.stderr
+
+
+def test_a_published_split_stays_until_it_is_dropped(world: World) -> None:
+    """A run that was pushed with a share and grows keeps it; `--validation 0` takes its files away in one commit."""
+
+    def splits() -> dict[str, int]:
+        (rows,) = load(world, "me/x", "tree")
+        return {split: len(part) for split, part in rows.items()}
+
+    assert world.create("--push-to-hub", "me/x", "--validation", "0.3").code == 0
+    first = splits()
+    assert first["validation"] > 5 and sum(first.values()) == 40
+    done = world.create("--push-to-hub", "me/x", rows=60)
+    assert done.code == 0 and "its validation split stays, 0.3 of the rows" in done.err
+    grown = splits()
+    assert (
+        grown["validation"] >= first["validation"] and grown["train"] >= first["train"] and sum(grown.values()) == 60
+    )
+    info = head(world)["dataset_info"]
+    assert {one["name"] for one in (info if isinstance(info, dict) else info[0])["splits"]} == {"train", "validation"}
+    commits = len(world.hub.repos()["datasets/me/x"][1])
+    assert world.create("--push-to-hub", "me/x", "--validation", "0", rows=60).code == 0
+    assert splits() == {"train": 60}
+    assert len(world.hub.repos()["datasets/me/x"][1]) == commits + 1
+    assert not [path for path in world.hub.files("datasets/me/x") if "validation" in path]
+    # Another run's share in its place says nothing of this one.
+    other = str(world.folder / "other")
+    assert world.create("--push-to-hub", "me/x", "--validation", "0.3", rows=60).code == 0
+    line = ("--seed", "7", "--out", other, "--push-to-hub", "me/x", "--replace")
+    assert world.create(*line).code == 0
+    assert splits() == {"train": 40}
+
+
+def test_rows_on_the_hub_say_their_answers(world: World) -> None:
+    assert world.create("--push-to-hub", "me/x").code == 0
+    (rows,) = load(world, "me/x", "tree")
+    assert all(row["answer_text"] == row["options"][row["answer"]] for row in rows["train"])
+    card = world.hub.files("datasets/me/x")["README.md"].decode()
+    assert "answer_text" in str(head(world)["dataset_info"]) and "| answer\\_text | the same as text |" in card

@@ -170,6 +170,13 @@ def bomb(files: Files) -> Files:
     return {TRAIN: file.getvalue()}
 
 
+def lies(table: pa.Table) -> pa.Table:
+    """The text of one answer is another than the index says."""
+    texts = table.column("answer_text").to_pylist()
+    texts[6] = "x"
+    return table.set_column(table.column_names.index("answer_text"), "answer_text", pa.array(texts))
+
+
 def long_text(table: pa.Table) -> pa.Table:
     """One text of 200 KB in every row, which is stored once."""
     column = pa.array(["x" * 200_000] * len(table))
@@ -275,6 +282,7 @@ HOSTILE: dict[str, tuple[Callable[[Files], Files | None], str]] = {
     "similarity key": (compared(row="\ud800"), "row must be 16 hex digits"),
     # Its rows.
     "extra column": (parquet(lambda t: t.append_column("x", pa.array([1] * 40))), "the column 'x' is none of"),
+    "answer in other words": (parquet(lies), r"row 7: answer_text is 'x', which is not what its answer \d stands for"),
     "no column": (parquet(lambda t: t.drop_columns(["depth"])), "the column 'depth' is missing"),
     "twice": (parquet(lambda t: t.append_column("id", t.column("id"))), "the column 'id' is there 2 times"),
     "other type": (parquet(as_dictionary), "the column 'question' is dictionary.* instead of string"),
@@ -326,6 +334,13 @@ def test_each_thing_wrong_is_told(here: Here) -> None:
     ]  # fmt: skip
     assert sum("prompt_tokens must be" in line for line in lines) == 17
     assert re.fullmatch(r"and \d+ more. Nothing was taken over", lines[20]) and len(lines) == 21
+
+
+def test_rows_that_were_pushed_without_the_text_of_their_answers(here: Here) -> None:
+    """As they were before rows had it."""
+    here.hub.put("datasets/me/x", here.tree | parquet(lambda t: t.drop_columns(["answer_text"]))(here.tree))
+    done = here.take()
+    assert done.code == 0 and "they are all 40 published ones" in done.err
 
 
 def test_without_n_the_published_rows_are_made_again_and_nothing_is_bought(here: Here) -> None:

@@ -303,3 +303,15 @@ def test_a_real_list_reads_back_the_same_in_other_styles(replies: dict[str, str]
         if isinstance(values, list) and len(values) >= 3:
             for style in ("1.", "(1)", "•", "JSON", "wrapped", "numbered object"):
                 assert read_list(STYLES[style](values[:100])) == values[:100], style
+
+
+@pytest.mark.parametrize("end", ["[]", "{}", "[ ]", "[]."])
+@pytest.mark.parametrize("mark", ["1. ", "1) ", "- ", "* "])
+def test_an_item_that_ends_in_an_empty_bracket_is_one_of_a_list(mark: str, end: str) -> None:
+    number = mark.strip() not in "-*"
+    lines = [f"{mark.replace('1', str(n)) if number else mark}{name}" for n, name in enumerate(("Golf", "Chess"), 1)]
+    text = f"{lines[0]}: a game\n{lines[1]}: {end}\n"
+    assert read_list(text) == ["Golf: a game", f"Chess: {end}"]
+    assert read_list('["Golf", "Chess"]') == ["Golf", "Chess"]
+    for nothing in ("[]", '{"values": []}', "Values: []", "```json\n[]\n```"):
+        assert isinstance(read_list(nothing), Reason), nothing
