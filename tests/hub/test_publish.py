@@ -399,8 +399,12 @@ def test_demo_rows_are_named_as_what_they_are() -> None:
     assert "demo writer" not in model_card.write(by_hand(), ".", "", How())
 
 
-def test_what_was_trained_on_demo_rows_is_never_pushed(world: World, tmp_path: Path) -> None:
+def test_what_was_trained_on_demo_rows_is_never_pushed(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither afterwards, nor by a training that is told to: that ends before it begins."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_TOKEN", WRITE)
     shutil.copytree(world.folder / "fixed", tmp_path / "demo")
     told = json.loads((tmp_path / "demo" / "result.json").read_text("utf-8"))
     told["train"]["sources"].append(told["train"]["sources"][0] | {"name": "more", "writer": "demo"})

@@ -512,4 +512,4 @@ def test_rows_on_the_hub_say_their_answers(world: World) -> None:
     (rows,) = load(world, "me/x", "tree")
     assert all(row["answer_text"] == row["options"][row["answer"]] for row in rows["train"])
     card = world.hub.files("datasets/me/x")["README.md"].decode()
-    assert "answer_text" in str(head(world)["dataset_info"]) and "| answer\\_text | the same as text |" in card
+    assert "answer_text" in str(head(world)["dataset_info"]) and "| answer_text | the same as text |" in card
