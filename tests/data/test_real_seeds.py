@@ -36,5 +36,5 @@ def test_all_strategies_reach_their_target_from_a_real_seed_example(name: str, s
         assert len({row["id"] for row in made}) == 60
         assert seed.id not in {row["id"] for row in made}
         for row in made:
-            assert set(row) == {"id", *task.columns, "parent_id", "depth"}
+            assert set(row) == {"id", *task.columns, task.text_column, "parent_id", "depth"}
             assert row[task.answer] in (task.labels or row[task.options])

@@ -293,7 +293,7 @@ def test_held_out_demo_rows_are_no_result(
         ("mine --on numbers.json", "numbers.json, row 1: not_an_object"),
         ("mine --on broken.json", "'broken.json' cannot be read"),
         ("mine --on broken.jsonl", "broken.jsonl, line 1: not JSON"),
-        ("mine --on latin1.csv", "'latin1.csv' cannot be read"),
+        ("mine --on latin1.csv", "'latin1.csv' is not UTF-8"),
         ("mine --on broken.parquet", "'broken.parquet' cannot be read"),
         ("mine --on csqa:validation --human-data PEOPLE", "5 options a row, expected the fields sentence and labels"),
         ("mine --on creak:validation --human-data PEOPLE", "labels True, False, expected*positive, negative"),
@@ -323,7 +323,7 @@ def test_bad_input_gets_one_line(
     write(Path("numbers.json"), [1, 2])
     for name in ("empty.jsonl", "empty.csv", "broken.json", "broken.jsonl", "broken.parquet"):
         write(Path(name), {"empty.csv": "sentence,answer\n"}.get(name, "{" * name.startswith("broken")))
-    Path("latin1.csv").write_bytes(b"sentence,answer\nCaf\xe9,positive\n")
+    Path("latin1.csv").write_bytes(b"sentence,answer\nCaf\x81,positive\n")
     argv = command.replace("PEOPLE", str(shared / "human")).split()
     assert main(["evaluate", *argv]) == 2
     shown = capsys.readouterr()

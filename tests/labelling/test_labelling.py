@@ -698,7 +698,7 @@ def test_agreement_with_given_answers_on_real_rows(shared: Path, tmp_path: Path,
     path = write(tmp_path / "boolq.jsonl", rows)
     assert call(path, server, "--votes", 3) == 0
     written = lines_of(tmp_path / "boolq-labelled.jsonl")
-    assert [one["question"] for one in written if one["answer"] != str(one["label"])] == [
+    assert [one["question"] for one in written if one["llm_answer"] != str(one["label"])] == [
         question for question in right if question in wrong
     ]
     low, high = wilson(36, 40)

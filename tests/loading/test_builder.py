@@ -117,7 +117,7 @@ def test_every_task_of_the_paper(task: str) -> None:
     known = tasks.load(task).task
     assert train.features == known.features and train.num_rows == 20
     for record in train:
-        assert set(record) == {"id", *known.columns, "parent_id", "depth"} and all(
+        assert set(record) == {"id", *known.columns, "answer_text", "parent_id", "depth"} and all(
             record[name] for name in known.inputs
         )
 
