@@ -36,7 +36,7 @@ def push(
     private: bool = False,
     with_journal: bool = False,
     replace: bool = False,
-    validation: float = 0.0,
+    validation: float | None = None,
     license: str | None = None,
     language: str | Sequence[str] = (),
     overlap: str | None = None,
@@ -49,7 +49,8 @@ def push(
         private (`bool`, defaults to `False`): make it a private repository; one that is public is refused.
         with_journal (`bool`, defaults to `False`): the raw replies too, so that others can make the rows again.
         replace (`bool`, defaults to `False`): put it in the place of another run's configuration.
-        validation (`float`, defaults to 0.0): share of the rows that make a split of their own.
+        validation (`float`, *optional*): share of the rows that make a split of their own; by default what the run has
+            on the Hub, and none where it is new.
         license (`str`, *optional*): of the rows, as the Hub spells it; none is invented.
         language (`str` or `Sequence[str]`, *optional*): of the rows, such as `"en"`.
         overlap (`str`, *optional*): a folder of result files that say how far test sets overlap with the rows.

@@ -85,8 +85,8 @@ def read(task: Task, path: Path) -> list[Case]:
 
 def cases(task: Task, values: Iterable[Any]) -> list[Case]:
     """The same for records in memory, of which none may be of use."""
-    columns = human_rows.columns_of(task)
-    return [_case(task, columns, number, value, False) for number, value in enumerate(values, 1)]
+    columns = fields.columns_of(task)
+    return [_case(task, columns, number, value, True) for number, value in enumerate(values, 1)]
 
 
 def shown(task: Task, values: Iterable[Mapping[str, Any]]) -> Shots:

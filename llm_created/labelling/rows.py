@@ -54,8 +54,8 @@ def label_rows(
         **settings: server and caps, as in [`Settings`]: `base_url`, `concurrency`, `max_cost`, `temperature` ...
 
     Returns:
-        `list[dict[str, Any]]`: every row in its order and as it was, with the label in the task's answer field, the
-        number of `votes` for each option, the share that agrees (`agreement`), the `explanation`, and where there is
+        `list[dict[str, Any]]`: every row in its order and as it was, with the label in the task's answer field (where
+        a row has an answer already, `llm_` stands before its name in all of them), the number of `votes` for each option, the share that agrees (`agreement`), the `explanation`, and where there is
         no label (it is `None`) the `reason`.
 
     Raises:
@@ -100,4 +100,4 @@ def label_rows(
     if short is not None and not allow_partial:
         raise short
     said = file.text(source.task, cases, dict(zip(places, found, strict=True)), short)
-    return [json.loads(line) for line in said.splitlines()]
+    return [json.loads(line) for line in said.split("\n")[:-1]]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from test_labelling import QUESTIONS, Serve, answer, call, is_long, lines_of, served, write
 
+from llm_created import label_rows
 from llm_created.tasks.task import Task
 
 __all__ = ["served"]
@@ -122,3 +123,15 @@ def test_an_echo_of_the_row_is_no_vote(tmp_path: Path, served: Serve) -> None:
     written = lines_of(tmp_path / "rows-labelled.jsonl")
     assert [one["grade"] for one in written] == [None, None, "no", "no"]
     assert [one["answer"] for one in written] == ["yes"] * 4
+
+
+def test_rows_in_memory_keep_their_labels_too(served: Serve) -> None:
+    server = served(lambda asked: answer("True"))
+    rows = [
+        {"question": "is it\u2028so\x85", "answer": "no"},
+        {"question": "is that", "answer": 1},
+        {"question": "is"},
+    ]
+    told = label_rows(rows, "boolq", model="rule", base_url=server.url)
+    assert [{name: one[name] for name in row} for one, row in zip(told, rows, strict=True)] == rows
+    assert [one["llm_answer"] for one in told] == ["True"] * 3
