@@ -55,8 +55,8 @@ def label_rows(
 
     Returns:
         `list[dict[str, Any]]`: every row in its order and as it was, with the label in the task's answer field (where
-        a row has an answer already, `llm_` stands before its name in all of them), the number of `votes` for each option, the share that agrees (`agreement`), the `explanation`, and where there is
-        no label (it is `None`) the `reason`.
+        any row has an answer already, `llm_` stands before its name), the number of `votes` for each option, the share
+        that agrees (`agreement`), the `explanation`, and where there is no label (it is `None`) the `reason`.
 
     Raises:
         UsageError: something in the call is missing or out of range.

@@ -61,7 +61,7 @@ def load_dataset(
         >>> import llm_created
         >>> rows = llm_created.load_dataset("csqa", "tree", model="demo", num_rows=20, split="train")
         >>> rows.num_rows, sorted(rows.column_names)
-        (20, ['answer', 'depth', 'id', 'options', 'parent_id', 'question'])
+        (20, ['answer', 'answer_text', 'depth', 'id', 'options', 'parent_id', 'question'])
     """
     path = os.fspath(path)
     builder: Builder

@@ -745,7 +745,7 @@ def test_from_python(served: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StoppedShort, match="max_calls"):
         label_rows(rows, "boolq", max_calls=30, **how)
     found = label_rows(rows, "boolq", max_calls=30, allow_partial=True, **how)
-    assert sum(one["answer"] is not None for one in found) in (15, 16) and len(server.asked) == 30
+    assert sum(one["llm_answer"] is not None for one in found) in (15, 16) and len(server.asked) == 30
 
     async def in_a_notebook() -> list[dict[str, Any]]:
         return label_rows(rows, tasks.load("boolq").task, **how)
@@ -753,7 +753,8 @@ def test_from_python(served: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     found = asyncio.run(in_a_notebook())
     assert len(server.asked) == 40
     wanted = ["True" if len(row["question"].split()) > 5 else "False" for row in rows[:-1]]
-    assert [one["answer"] for one in found] == [*wanted, None]
+    assert [one["llm_answer"] for one in found] == [*wanted, None]
+    assert [one["answer"] for one in found[:-1]] == [row["answer"] for row in rows[:-1]]
     assert [one["question"] for one in found[:-1]] == [row["question"] for row in rows[:-1]]
     assert found[3]["mine"] == 3 and found[0]["votes"] == found[-2]["votes"] and "question" in found[-1]["reason"]
     with pytest.raises(UsageError, match="`votes`"):
