@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import textwrap
 from collections import defaultdict
@@ -26,7 +25,7 @@ from typing import Any
 from rendering import SETS, place
 
 from llm_created.embeddings import Similarity
-from llm_created.errors import LLMCreatedError, RunFailed, UsageError
+from llm_created.errors import LLMCreatedError, UsageError
 from llm_created.evaluation import results
 from llm_created.runs.folders import all_runs, find
 from llm_created.runs.journal import Journal
@@ -34,6 +33,7 @@ from llm_created.runs.kept import kept_rows
 from llm_created.tasks.task import Row, Task
 from llm_created.train.cells import HUMAN, Cell, cells
 from llm_created.utils.console import out, say
+from llm_created.utils.files import whole
 from llm_created.utils.text import slug
 
 INCHES = 3.3  # the width of a column
@@ -127,13 +127,8 @@ def _plot(
 
 
 def _save(figure: Any, path: Path, **how: Any) -> Path:
-    part = path.with_name(f".{path.name}.{os.getpid()}.incomplete")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as part:
         figure.savefig(part, format=path.suffix[1:], **how)
-        os.replace(part, path)
-    except OSError as error:
-        raise RunFailed(f"cannot write {str(path)!r}: {error.strerror or error}") from None
     return path
 
 

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 
 from llm_created.errors import RunFailed
 from llm_created.train.model import damaged
+from llm_created.utils.files import whole
 
 FOLDER = "checkpoints"
 
@@ -85,12 +86,11 @@ def read_weights(path: Path, model: Any) -> None:
 
 def keep_best(folder: Path, model: Any, epoch: int) -> None:
     """Write the weights of the best epoch so far."""
-    part, path = folder / ".best.incomplete", best(folder, epoch)
+    path = best(folder, epoch)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        safetensors.torch.save_model(model, str(part))
-        os.replace(part, path)
-    except (OSError, SafetensorError) as error:
+        with whole(path) as part:
+            safetensors.torch.save_model(model, str(part))
+    except SafetensorError as error:
         raise RunFailed(f"cannot write {str(path)!r}: {error}") from None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -18,8 +17,10 @@ import tokenizers
 import torch
 from safetensors import SafetensorError
 
+from llm_created.errors import RunFailed
 from llm_created.runs.folders import cache_folder
 from llm_created.tasks.task import Row
+from llm_created.utils.files import whole
 
 # Part of the cache's name: another way to encode is another file.
 _ENCODING = 1
@@ -111,14 +112,12 @@ def tokenise(rows: Sequence[Row], variable: bool, tokenizer: Any, max_length: in
 
 
 def _keep(made: Features, path: Path) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        safetensors.torch.save_file(vars(made), part)
-        os.replace(part, path)
-    except (OSError, SafetensorError) as error:
+        with whole(path) as part:
+            safetensors.torch.save_file(vars(made), part)
+    except (RunFailed, SafetensorError) as error:
         # A cache that cannot be written costs a second and no result.
-        _log.warning("tokens are not cached: %s cannot be written (%s)", path.parent, error)
+        _log.warning("tokens are not cached: %s", error)
 
 
 def _fingerprint(rows: Sequence[Row], variable: bool, tokenizer: Any, max_length: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
@@ -19,7 +18,7 @@ from llm_created.train import model_card
 from llm_created.train.arguments import Arguments, Finetune
 from llm_created.train.model_card import NAME, TASK, How, Trained
 from llm_created.utils.console import out, say
-from llm_created.utils.files import read_json
+from llm_created.utils.files import read_json, write_text
 from llm_created.utils.text import shorten
 
 RESULT = "result.json"
@@ -116,12 +115,7 @@ def beside(trained: Trained, how: How) -> None:
         RunFailed: it cannot be written.
     """
     path = trained.folder / NAME
-    part = path.with_name(f".{NAME}.incomplete")
-    try:
-        part.write_text(model_card.write(trained, ".", _own(path), how), "utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise RunFailed(f"cannot write {str(path)!r}: {error.strerror or error}") from None
+    write_text(path, model_card.write(trained, ".", _own(path), how))
 
 
 def _own(path: Path) -> str:

@@ -16,7 +16,7 @@ from ..errors import UsageError
 from ..runs.folders import RUN_FILE
 from ..runs.identity import Identity
 from ..tasks.task import Row, Task
-from ..utils.files import cannot_write, write_json
+from ..utils.files import KEPT, cannot_write, write_json
 from ..utils.version import __version__
 
 FORMATS = {"parquet": "train.parquet", "jsonl": "train.jsonl", "arrow": "train.arrow"}
@@ -120,7 +120,7 @@ class Output:
             task["guide"] = self._identity.guide.to_json()
         run = {"run": self._identity.digest, "rows": self.written, "library": f"llm-created {__version__}"} | about
         for name, value in (("task.json", task), (RUN_FILE, run | {"identity": self._identity.as_json})):
-            write_json(self.folder / name, value)
+            write_json(self.folder / name, value, KEPT)
         with self._told():
             os.replace(self._part, self._path)
             for name in FORMATS.values():

@@ -18,6 +18,7 @@ from ..runs.identity import METHODS, SELF_REFERENCE
 from ..runs.journal import Journal
 from ..runs.settings import DEMO
 from ..tasks.task import Row, Task
+from ..utils.files import write_text
 from ..utils.version import __version__
 from .describe import again, attributes_said, checks_said
 from .markdown import join, merge, render, split, union
@@ -230,6 +231,6 @@ def beside(file: Path, journal: Journal, task: Task, rows: Sequence[Row], option
         before, _ = split(old, str(path.parent))
         new = head(before, task, found["config"], file.name, options) | {"size_categories": [size(len(rows))]}
         new["dataset_info"] = {"config_name": found["config"], "features": _features(task, file)}
-        path.write_text(write(old, new, found, path.parent.name, {found["config"]: len(rows)}), "utf-8")
+        write_text(path, write(old, new, found, path.parent.name, {found["config"]: len(rows)}))
     except OSError as error:
         raise RunFailed(f"cannot write {path}: {error.strerror or error}") from None

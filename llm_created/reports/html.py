@@ -5,18 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..analysis.funnel import funnel
-from ..errors import RunFailed
 from ..runs.journal import Journal
 from ..tasks.task import Task
 from ..utils.console import harmless
+from ..utils.files import whole
 
 _TEMPLATES = Path(__file__).with_name("templates")
 GENERATOR = b'<meta name="generator" content="llm-created report">'
@@ -85,15 +83,6 @@ def _hash(text: str) -> str:
 
 
 def write(path: Path, page: Iterable[str]) -> None:
-    """Write a report, part by part, under a temporary name and rename it."""
-    incomplete = path.with_name(f".{path.name}.{os.getpid()}.incomplete")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with incomplete.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(page)
-        os.replace(incomplete, path)
-    except OSError as error:
-        raise RunFailed(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            incomplete.unlink()
+    """Write a report, part by part, and whole or not at all."""
+    with whole(path) as incomplete, incomplete.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(page)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from ..errors import RunFailed, UsageError
 
 # Longer than any example, shorter than a dataset given by mistake.
 _MAX_EXAMPLE = 1_000_000
+# Of a run that cannot write its rows.
+KEPT = "The replies are kept: mend that, or give another `out`, and run the same command again"
 
 
 def the_one(spec: str) -> str:
@@ -80,31 +84,40 @@ def read_json(path: str, what: str = "one formatting example") -> Any:
         raise UsageError(f"{path!r} cannot be read as JSON: {error}") from None
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON to a temporary name and rename it."""
-    part = path.with_name(f".{path.name}.incomplete")
-    try:
-        part.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", "utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise cannot_write(path, error) from None
+@contextmanager
+def whole(path: Path, then: str = "") -> Iterator[Path]:
+    """A name beside a file to write to; once that is done, what was written takes the file's place.
 
+    Args:
+        path (`Path`): the file; its folder is made.
+        then (`str`, *optional*): what the person can do where it fails.
 
-def cannot_write(path: Path, error: OSError) -> RunFailed:
-    """The error for a file that cannot be written."""
-    what = error.strerror or str(error)
-    return RunFailed(
-        f"cannot write {path}: {what}. The replies are kept: mend that, or give another `out`, and run the same "
-        "command again"
-    )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name and rename it."""
+    Raises:
+        RunFailed: the file system refuses.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.incomplete")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, "utf-8")
+        yield part
         os.replace(part, path)
     except OSError as error:
-        raise RunFailed(f"cannot write {str(path)!r}: {error.strerror or error}") from None
+        raise cannot_write(path, error, then) from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, then: str = "") -> None:
+    """Write a file whole; see `whole`."""
+    with whole(path, then) as part:
+        part.write_bytes(text.encode())
+
+
+def write_json(path: Path, value: Any, then: str = "") -> None:
+    """Write a JSON file whole; see `whole`."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n", then)
+
+
+def cannot_write(path: Path, error: OSError, then: str = KEPT) -> RunFailed:
+    """The error for a file that cannot be written."""
+    return RunFailed(f"cannot write {str(path)!r}: {error.strerror or error}" + (f". {then}" if then else ""))
