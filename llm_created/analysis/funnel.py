@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from ..clients.prices import Price
 from ..runs.journal import KEPT, SURPLUS, UNJUDGED, Journal, Spent
 from ..tasks.task import Task
 
@@ -112,9 +113,7 @@ def leaks_said(journal: Journal, count: Funnel) -> str:
 
 def cost(spent: Spent, price: list[Any] | None) -> float | None:
     """Dollars over the life of a run, `None` where its model's price is not known."""
-    if price is None:
-        return None
-    return float((spent.prompt_tokens * price[0] + spent.completion_tokens * price[1]) / 1e6)
+    return None if price is None else Price(*price).of(spent.prompt_tokens, spent.completion_tokens)
 
 
 def lost_said(spent: Spent, price: list[Any] | None) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+from ..clients.prices import Price
 from ..errors import UsageError
 from ..evaluation.features import Embeddings, text
 from ..evaluation.run_scores import score_lines
@@ -41,7 +42,7 @@ class Turn(NamedTuple):
     rows: list[int]
     verdicts: list[_Verdict]
 
-    def of(self, at: str, price: Sequence[Any] | None) -> float:
+    def of(self, at: str, price: Price | None) -> float:
         """What it takes of a budget."""
         if at == "rows":
             return len(self.rows)
@@ -49,9 +50,7 @@ class Turn(NamedTuple):
             return self.calls
         if at == "tokens":
             return self.prompt_tokens + self.completion_tokens
-        if price is None:
-            return math.nan
-        return float(self.prompt_tokens * price[0] + self.completion_tokens * price[1]) / 1e6
+        return math.nan if price is None else price.of(self.prompt_tokens, self.completion_tokens)
 
 
 class Ledger(NamedTuple):
@@ -66,7 +65,7 @@ class Ledger(NamedTuple):
         identity (`dict[str, Any]`): the run's identity.
         task (`Task`): its task.
         turns (`list[Turn]`): what each turn cost and gave, in order.
-        price (`list`, *optional*): dollars per million prompt and completion tokens, and who says so.
+        price (`Price`, *optional*): the model's.
         target (`int`): the rows that were wanted.
         uncounted (`int`): calls that are in no turn: retries, lost requests, replies that no turn reads.
     """
@@ -75,7 +74,7 @@ class Ledger(NamedTuple):
     identity: dict[str, Any]
     task: Task
     turns: list[Turn]
-    price: list[Any] | None
+    price: Price | None
     target: int
     uncounted: int
 
@@ -95,7 +94,7 @@ class Ledger(NamedTuple):
         about |= {name: identity[name] for name in ("method", "strategy", "model") if name in identity}
         uncounted = round(journal.spent().calls - sum(turn.calls for turn in turns))
         price, target = journal.get("price"), journal.get("target", 0)
-        return cls(about, identity, Task.from_json(stored), turns, price, target, uncounted)
+        return cls(about, identity, Task.from_json(stored), turns, Price(*price) if price else None, target, uncounted)
 
     def total(self, at: str) -> float:
         """All that the run used; of rows, those that its dataset has."""

@@ -14,7 +14,12 @@ class Price(NamedTuple):
     output: float
     source: str = "the price given"
 
-    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+    @property
+    def free(self) -> bool:
+        """Whether nothing costs anything."""
+        return not self.input and not self.output
+
+    def of(self, prompt_tokens: float, completion_tokens: float) -> float:
         """Dollars for so many tokens."""
         return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
 

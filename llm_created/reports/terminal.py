@@ -113,7 +113,7 @@ def cost_lines(journal: Journal, kept: int, width: int = 80) -> list[str]:
     dollars = cost(spent, price)
     if dollars is None:
         line += " · price not known (--price IN,OUT)"
-    elif price[:2] == [0, 0]:
+    elif Price(*price).free:
         line += " · free"
     else:
         line += f" · ${dollars:,.4f}" + (f", ${dollars / kept:,.6f} per kept row" if kept else "") + f" by {price[2]}"
@@ -221,7 +221,7 @@ def _cost(used: Sequence[Usage], price: Price | None) -> str:
     tokens = f"{asked + got:,} tokens"
     if price is None:
         return f"{tokens}; the price is not known (--price IN,OUT)"
-    if price[:2] == (0, 0):
+    if price.free:
         return f"{tokens}, free"
     return f"{tokens}, ${price.of(asked, got):,.4f} by {price.source}"
 
