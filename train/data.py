@@ -130,7 +130,7 @@ def find_task(names: Sequence[str], task: str | None, human_data: str | None = N
         UsageError: no source says what its task is.
     """
     if task is not None:
-        return tasks.from_example(task) if task.endswith(".json") else tasks.load(task)
+        return tasks.named(task)
     for name in names:
         if not name.startswith("human:") and Path(name).suffix not in _FILES:
             rows = sources.load(name, None, human_data)

@@ -15,7 +15,6 @@ from ..checks.near_duplicates import NearDuplicates
 from ..errors import UsageError
 from ..runs.identity import DEFAULT_EMBEDDING_MODEL
 from ..tasks import builtin as tasks
-from ..tasks.task import Task
 from ..utils import files
 from ..utils.console import columns, fit, left, out, wrap
 from ..utils.progress import Progress
@@ -34,7 +33,7 @@ def check(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created check RUN`: exact and near-duplicates, leaks and balance in any rows."""
     if args.embedding_model and args.near_duplicates is None:
         raise UsageError(f"--embedding-model {args.embedding_model!r} goes with --near-duplicates")
-    task, near = _task(args.task) if args.task else None, None
+    task, near = tasks.named(args.task).task if args.task else None, None
     if args.near_duplicates is not None:
         near = NearDuplicates(args.near_duplicates, args.embedding_model or DEFAULT_EMBEDDING_MODEL)
         near.require()
@@ -51,10 +50,6 @@ def check(args: argparse.Namespace, argv: list[str]) -> int:
         files.write_text(Path(args.report).expanduser(), "".join(f"{line}\n" for line in _report(found)))
         out("", f"written: {args.report}")
     return 0
-
-
-def _task(name: str) -> Task:
-    return (tasks.from_example(name) if name.endswith(".json") else tasks.load(name)).task
 
 
 def lines(found: Found, near: NearDuplicates | None = None, known: EvaluationSets | None = None) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..creation import questions as asking
 from ..data.sources import public_name
-from ..errors import StoppedShort, UsageError
+from ..errors import StoppedShort
 from ..labelling import file as labels_file
 from ..labelling import records
 from ..labelling.label import KIND, label_into, labelling
@@ -17,8 +17,7 @@ from ..labelling.votes import Labelled
 from ..reports.labels import report
 from ..runs.settings import DEMO, Settings
 from ..tasks import builtin as tasks
-from ..tasks.builtin import Source
-from ..utils import console, files
+from ..utils import console
 from .live import watched
 
 _DEMO = " (the demo writer's word on rows is a plumbing check, and no label)"
@@ -26,7 +25,7 @@ _DEMO = " (the demo writer's word on rows is a plumbing check, and no label)"
 
 def label(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created label FILE`: label its rows, go on with it, add votes."""
-    settings, source, path = Settings.of(args), _source(args.task), Path(args.file).expanduser()
+    settings, source, path = Settings.of(args), tasks.named(args.task), Path(args.file).expanduser()
     out = Path(args.out).expanduser() if args.out else path.with_name(f"{path.stem}-labelled.jsonl")
     labels_file.check(out)
     cases = records.read(source.task, path)
@@ -50,12 +49,3 @@ def label(args: argparse.Namespace, argv: list[str]) -> int:
     if found and not any(vote is not None for one in found if one for vote in one.votes):
         raise StoppedShort(f"no row got a label: none of the replies about {len(found)} rows names an option")
     return 0
-
-
-def _source(name: str | None) -> Source:
-    if not name or not name.endswith(".json"):
-        return tasks.load(name or "")
-    value = files.read_json(name)
-    if not isinstance(value, dict) or not isinstance(value.get("inputs"), list):
-        raise UsageError(f"--task {name!r} is no task.json: give the one that stands in the folder of a run's rows")
-    return tasks.from_example(name)

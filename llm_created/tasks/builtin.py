@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from .human import Human
 
 
+# Goes with every folder of rows, repository and checkpoint.
+TASK_FILE = "task.json"
+
+
 @dataclass(frozen=True)
 class Source:
     """A task with what belongs to it.
@@ -118,6 +122,35 @@ def builder_class(module: ModuleType, path: Path) -> Any:
     return found[0]
 
 
+def named(given: str) -> Source:
+    """The task that a person names beside rows: what `task` stands for in every command that takes rows.
+
+    Args:
+        given (`str`): a built-in name, a builder file, a `task.json` or a folder with one, or a formatting example
+            that tells by itself what its fields and labels are.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    path = Path(given).expanduser()
+    if given not in names() and path.is_dir():
+        if not (path / TASK_FILE).is_file():
+            raise UsageError(f"`task` {given!r} is a folder without a {TASK_FILE}: give the folder of a run's rows")
+        path = path / TASK_FILE
+    if path.suffix != ".json":
+        return load(given)
+    value = read_json(str(path), f"a {TASK_FILE}")
+    if _is_task(value):
+        return _stored(str(path), value)
+    try:
+        return Source(Task.from_example(value, name=path.stem), value, file=path)
+    except UsageError:
+        raise UsageError(
+            f"`task` {given!r} is no {TASK_FILE}, and no example that says all of its task: give the {TASK_FILE} that "
+            "stands in the folder of a run's rows"
+        ) from None
+
+
 def from_example(
     path: str,
     *,
@@ -135,11 +168,7 @@ def from_example(
                 f"{path!r} is a task.json, which says what its fields and labels are: leave out `label_space`, "
                 "`labels`, `answer_field` and `options_field`"
             )
-        shown, guide = example.get("example"), example.get("guide")
-        if shown is not None and not isinstance(shown, dict):
-            raise UsageError(f"{path!r}: 'example' must be an object or null, not {str(shown)[:60]!r}")
-        told = None if guide is None else Guide.from_json(guide)
-        return Source(Task.from_json(example), shown, file=Path(path), guide=told)
+        return _stored(path, example)
     task = Task.from_example(
         example,
         name=name or Path(path).stem,
@@ -149,6 +178,15 @@ def from_example(
         options_field=options_field,
     )
     return Source(task, example, file=Path(path))
+
+
+def _stored(path: str, value: Mapping[str, Any]) -> Source:
+    """The task of a `task.json`."""
+    shown, guide = value.get("example"), value.get("guide")
+    if shown is not None and not isinstance(shown, dict):
+        raise UsageError(f"{path!r}: 'example' must be an object or null, not {str(shown)[:60]!r}")
+    told = None if guide is None else Guide.from_json(guide)
+    return Source(Task.from_json(value), shown, file=Path(path), guide=told)
 
 
 def _is_task(value: Any) -> bool:

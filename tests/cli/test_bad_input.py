@@ -502,7 +502,10 @@ def test_an_out_folder_that_is_full(server: Server, cli: Cli, form: str) -> None
     part.parent.mkdir()
     part.symlink_to("/dev/full")
     last = cli.failed(*run_of(server, "--format", form, "--out", "new"))
-    assert last.startswith(f"error: cannot write {str(part)!r}: ") and "No space left on device. The replies are kept" in last
+    assert (
+        last.startswith(f"error: cannot write {str(part)!r}: ")
+        and "No space left on device. The replies are kept" in last
+    )
     assert [path for path in Path("new").iterdir() if not path.name.startswith(".")] == []
     part.unlink()
     assert cli(*run_of(server, "--out", "new"))[0] == 0
