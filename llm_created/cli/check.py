@@ -13,10 +13,11 @@ from ..checks.audit import Finding, Found, read, search
 from ..checks.leakage import NUM_WORDS, EvaluationSets
 from ..checks.near_duplicates import NearDuplicates
 from ..errors import UsageError
+from ..reports.table import bars
 from ..runs.identity import DEFAULT_EMBEDDING_MODEL
 from ..tasks import builtin as tasks
 from ..utils import files
-from ..utils.console import columns, fit, left, out, wrap
+from ..utils.console import fit, out, wrap
 from ..utils.progress import Progress
 
 _WIDTH = 80
@@ -94,13 +95,8 @@ def _balance(found: Found) -> list[str]:
     """How often each label is the answer, or each position where the options vary."""
     counts = Counter(row.answer for row in found.rows.values())
     names: Sequence[str] = found.task.labels or [f"position {at + 1}" for at in range(max(counts, default=-1) + 1)]
-    names = [fit(name, 20) for name in names]
-    wide = max(map(columns, names), default=0)
-    said = ["answers" if found.task.labels else "answer positions"]
-    for at, name in enumerate(names):
-        share = counts[at] / max(len(found.rows), 1)
-        said.append(f"  {left(name, wide)} {counts[at]:>9,} {share:>6.1%} {'█' * round(20 * share)}".rstrip())
-    return said
+    by_name = {name: counts[at] for at, name in enumerate(names)}
+    return ["answers" if found.task.labels else "answer positions", *bars(by_name, len(found.rows))]
 
 
 def _report(found: Found) -> Iterator[str]:

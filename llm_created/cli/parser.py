@@ -94,7 +94,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on", nargs="+", required=True, metavar="TEST", help="files, `csqa:test` ..., or `demo`: a plumbing check"
     )
-    parser.add_argument("--task", metavar="NAME", help="of a file or `human:train`: a name, builder file, task.json, folder")
+    parser.add_argument("--task", metavar="NAME", help="of a file or `human:train`: a name, builder file or task.json")
     parser.add_argument("--human-data", metavar="DIR", help="human data beside which to judge, or `hub` to fetch it")
     parser.add_argument(
         "--features", choices=("tfidf", "embeddings"), default="tfidf", help="what the model sees (default tfidf)"
@@ -116,7 +116,7 @@ def _compare(parser: argparse.ArgumentParser) -> None:
 
 def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="a run, a folder, a file, a dataset on the Hub, or `human:train`")
-    parser.add_argument("--task", metavar="NAME", help="of a file or `human:train`: a name, builder file, task.json, folder")
+    parser.add_argument("--task", metavar="NAME", help="of a file or `human:train`: a name, builder file or task.json")
     parser.add_argument("--near-duplicates", type=float, metavar="COS", help="cosine from which on rows are alike")
     parser.add_argument("--check-against", nargs="+", metavar="SET", help="evaluation sets: `csqa:test`, files")
     parser.add_argument("--embedding-model", metavar="NAME", help="of --near-duplicates: a name or a path")

@@ -9,12 +9,13 @@ import time
 
 from ..analysis.funnel import funnel
 from ..reports import terminal as shown
+from ..reports.table import table
 from ..runs.folders import all_runs, cache_folder, find
 from ..runs.journal import Journal
 from ..tasks import builtin as known
 from ..tasks.builtin import Source
 from ..tasks.task import Task
-from ..utils.console import fit, out, say
+from ..utils.console import out, say
 
 
 def terminal_width() -> int:
@@ -24,37 +25,29 @@ def terminal_width() -> int:
 
 def tasks(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created tasks`: the built-in tasks."""
-    for name in known.names():
-        source = known.load(name)
-        task = source.task
-        space = (
-            f"{task.num_options or 'any number of'} options a row" if task.variable else ", ".join(task.labels or ())
-        )
-        fields = fit(" + ".join(task.inputs), 27)
-        out(
-            f"{name:<12} {source.family:<11} {fields:<27} {fit(space, 22):<22} {_hub(source)}"[
-                : terminal_width()
-            ].rstrip()
-        )
+    lines = [_about(name, known.load(name)) for name in known.names()]
+    out(*(line[: terminal_width()] for line in table(lines, "<<<<<", most=(0, 0, 27, 22))))
     return 0
 
 
-def _hub(source: Source) -> str:
-    return source.human.path if source.human else ""
+def _about(name: str, source: Source) -> list[str]:
+    task = source.task
+    space = f"{task.num_options or 'any number of'} options a row" if task.variable else ", ".join(task.labels or ())
+    return [name, source.family, " + ".join(task.inputs), space, source.human.path if source.human else ""]
 
 
 def runs(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created runs`: the runs in the cache, newest first."""
-    found = False
+    lines = []
     for digest, made, name in all_runs(unreadable=lambda error: say(f"error: {error}")):
-        found = True
         with Journal(cache_folder() / "runs" / digest) as journal:
             day = time.strftime("%Y-%m-%d %H:%M", time.localtime(journal.get("created", 0)))
             kept, target = funnel(journal).kept, journal.get("target", 0)
             task = Task.from_json(journal.get("task"))
-        about = f"{task.name} {made['strategy']} {made['model']}"
-        out(f"{digest[:8]}  {day}  {kept:>6}/{target:<6} {about}" + (f"  ({name})" if name else ""))
-    if not found:
+        about = [task.name, made["strategy"], made["model"], f"({name})" if name else ""]
+        lines.append([digest[:8], day, f"{kept}/{target}", *about])
+    out(*table(lines, "<<><<<<", most=(0, 0, 0, 24, 12, 40, 66)))
+    if not lines:
         out(f"no runs in {cache_folder()}: begin with `llm-created create csqa --model demo -n 200`")
     return 0
 

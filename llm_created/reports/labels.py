@@ -13,8 +13,9 @@ from ..labelling.records import Case
 from ..labelling.votes import Labelled, steadiness
 from ..runs.journal import Journal
 from ..tasks.task import Task
-from ..utils.console import columns, fit, left, wrap
+from ..utils.console import fit, wrap
 from . import terminal
+from .table import bars
 from .terminal import cost_lines
 
 WIDTH = 80
@@ -69,11 +70,8 @@ def _distribution(task: Task, done: Sequence[Labelled]) -> Iterator[str]:
         return
     places = range(len(task.labels) if task.labels else max(counts) + 1)
     names = task.labels or [f"option {place + 1}" for place in places]
-    wide = max(columns(fit(name, 20)) for name in names)
     yield from ("", "labels" if task.labels else "positions of the labels among the options")
-    for place in places:
-        share = counts[place] / counts.total()
-        yield f"  {left(fit(names[place], 20), wide)} {counts[place]:>6,} {share:>6.1%} {'█' * round(20 * share)}"
+    yield from bars({names[place]: counts[place] for place in places}, counts.total())
 
 
 def _steady(task: Task, done: Sequence[Labelled]) -> Iterator[str]:

@@ -20,7 +20,8 @@ from ..runs.identity import METHODS, Identity
 from ..runs.journal import KEPT, SURPLUS, UNJUDGED, Journal
 from ..runs.kept import kept_rows
 from ..tasks.task import Row, Task
-from ..utils.console import columns, fit, harmless, left, right, wrap
+from ..utils.console import columns, fit, harmless, left, wrap
+from .table import bars, table
 
 # Cells that differ, in a terminal.
 _CELLS = 12
@@ -92,14 +93,7 @@ def funnel_lines(count: Funnel, width: int) -> list[str]:
 
 
 def _balance_lines(task: Task, count: Funnel) -> list[str]:
-    counts = balance(task, count)
-    wide = max(columns(fit(name, 20)) for name in counts)
-    head = "answers" if task.labels else "answer positions"
-    return [head] + [
-        f"  {left(fit(name, 20), wide)} {number:>6} {number / count.kept:>6.1%} "
-        + "█" * round(20 * number / count.kept)
-        for name, number in counts.items()
-    ]
+    return ["answers" if task.labels else "answer positions", *bars(balance(task, count), count.kept)]
 
 
 def cost_lines(journal: Journal, kept: int, width: int = 80) -> list[str]:
@@ -237,19 +231,11 @@ def _wrapped(text: str, width: int) -> list[str]:
 def judged_lines(found: JudgedTable, width: int = 80) -> Iterator[str]:
     """The agreement in one line, and the table for a terminal: whole where it fits, else the cells that differ."""
     yield from wrap(found.said(), width, then="  ")
-    first = min(max(columns(harmless(name)) for name in ("given \\ judged", *found.given)), 24)
-    sizes = [min(max(columns(harmless(name)), 6), 14) for name in found.judged]
-    if 1 + first + sum(2 + size for size in sizes) > width:
-        yield from _differing(found, width)
-        return
-
-    def line(name: str, cells: Sequence[object]) -> str:
-        shown = (right(fit(str(cell), size), size) for cell, size in zip(cells, sizes, strict=True))
-        return f"  {left(fit(name, first), first)} {'  '.join(shown)}"
-
-    yield line("given \\ judged", found.judged)
-    for name, counts in zip(found.given, found.counts, strict=True):
-        yield line(name, counts)
+    lines: list[list[object]] = [["given \\ judged", *found.judged]]
+    lines += ([name, *counts] for name, counts in zip(found.given, found.counts, strict=True))
+    n = len(found.judged)
+    shown = [f"  {line}" for line in table(lines, "<" + ">" * n, least=[0, *[6] * n], most=[24, *[14] * n])]
+    yield from shown if max(map(columns, shown)) <= width else _differing(found, width)
 
 
 def _differing(found: JudgedTable, width: int) -> Iterator[str]:

@@ -6,6 +6,7 @@ from ..evaluation import demo_rows
 from ..evaluation.scores import McNemar, Score, is_majority
 from ..evaluation.trial import Scored, Trial
 from ..utils.console import fit, wrap
+from .table import table
 
 WIDTH = 80
 # What is called a difference: one chance in twenty.
@@ -30,15 +31,7 @@ def _test(trial: Trial, test: Scored) -> list[str]:
     out = ", out of distribution" if test.distribution == "out" else ""
     # Each part on a line of its own where both do not fit.
     head = [f"on {name}{out}:", f"{whole.n:,} rows, the commonest answer {100 * whole.majority:.1f} %"]
-    table = [" ".join(head)] if len(" ".join(head)) <= WIDTH else head
-    fixed = not trial.train.task.variable
-    table.append(f"  {'trained on':<18}{'rows':>8}{'accuracy':>11}   95 % interval" + "  macro F1" * fixed)
-    kind = trial.train.kind
-    for size, score in test.curve.items():
-        share = f"{kind}, {100 * size / len(trial.train.rows):.0f} %" if size < len(trial.train.rows) else kind
-        table.append(_line(share, size, score, fixed))
-    if test.human:
-        table.append(_line("human", len(trial.human), test.human, fixed))
+    shown = [" ".join(head)] if len(" ".join(head)) <= WIDTH else head
     said = [*_leaks(test), _plain(whole), *_against_human(trial, test), *_enough(test)]
     if demo:
         said = [
@@ -46,14 +39,22 @@ def _test(trial: Trial, test: Scored) -> list[str]:
             "fault. Figures that mean something need rows that people labelled."
         ]
     wrapped = (wrap(one, WIDTH, "  ", "    ") for one in said)
-    return [*table, *(line for one in wrapped for line in one)]
+    return [*shown, *_scores(trial, test), *(line for one in wrapped for line in one)]
 
 
-def _line(name: str, size: int, score: Score, fixed: bool) -> str:
-    interval = f"{100 * score.low:.1f} to {100 * score.high:.1f}"
-    mark = "  constant" if score.constant else "  = majority" if is_majority(score) else ""
-    macro = f"{100 * score.macro_f1:>10.1f}" if fixed else ""
-    return f"  {name:<18}{size:>8,}{100 * score.accuracy:>11.1f}   {interval:<13}{macro}{mark}".rstrip()
+def _scores(trial: Trial, test: Scored) -> list[str]:
+    """A line for each model: the learning curve, and the one trained on human rows."""
+    kind, rows = trial.train.kind, len(trial.train.rows)
+    models = [(kind if n == rows else f"{kind}, {100 * n / rows:.0f} %", n, score) for n, score in test.curve.items()]
+    models += [("human", len(trial.human), test.human)] if test.human else []
+    fixed = not trial.train.task.variable
+    lines = [["trained on", "rows", "accuracy", "95 % interval", *["macro F1"] * fixed]]
+    for name, n, score in models:
+        figures = [f"{n:,}", f"{100 * score.accuracy:.1f}", f"{100 * score.low:.1f} to {100 * score.high:.1f}"]
+        mark = ["constant"] if score.constant else ["= majority"] if is_majority(score) else []
+        lines.append([name, *figures, *[f"{100 * score.macro_f1:.1f}"] * fixed, *mark])
+    align = "<>><" + ">" * fixed + "<"
+    return [f"  {line}" for line in table(lines, align, least=(16, 8, 9))]
 
 
 def _plain(score: Score) -> str:

@@ -92,8 +92,8 @@ def test_it_says_what_it_found(task: str, spoilt: str, test_set: str, capsys: py
         "        the same as row 3 of held-out.jsonl",
         "",
         "answers",
-        "  good         3  60.0% ████████████",
-        "  bad          2  40.0% ████████",
+        "  good      3  60.0% ████████████",
+        "  bad       2  40.0% ████████",
     ]
 
 
