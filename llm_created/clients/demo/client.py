@@ -9,7 +9,7 @@ from typing import Any
 
 from ...utils.text import digest
 from ..base import Reply, Request, estimate
-from .shapes import recognise, unknown
+from .shapes import Shape, recognise, unknown
 
 _ASKED = re.compile(r"creating (\d+) examples?")
 # How a reply is laid out: how often, what stands before, between and after its objects, and their indent.
@@ -74,11 +74,7 @@ class DemoClient:
             fault = rng.choices(_FAULTS, (6, 5, 4, 4, 1))[0] if rng.random() < self.faults else ""
             if fault == "repeated":
                 row = rows[-1] if rows else methods.given(shape, asked, self.held_out)
-            elif fault == "foreign answer":
-                row = row | {shape.answer: "not sure"}
-            elif fault == "option twice":
-                row = row | {shape.options: [*row[shape.options], row[shape.options][0]]}
-            rows.append(row)
+            rows.append(_spoilt(row, fault, shape))
             faults.append(fault)
         return _dress(rows, faults, rng)
 
@@ -90,6 +86,14 @@ def _example(content: str) -> dict[str, Any]:
     except ValueError:
         raise unknown("is not a JSON object", []) from None
     return {str(key): value for key, value in example.items()}
+
+
+def _spoilt(row: dict[str, Any], fault: str, shape: Shape) -> dict[str, Any]:
+    if fault == "foreign answer":
+        return row | {shape.answer: "not sure"}
+    if fault == "option twice":
+        return row | {shape.options: [*row[shape.options], row[shape.options][0]]}
+    return row
 
 
 def _dress(rows: list[dict[str, Any]], faults: list[str], rng: Random) -> tuple[str, str]:

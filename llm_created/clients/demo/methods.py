@@ -129,17 +129,23 @@ def _meant(shown: Mapping[str, Any], options: Sequence[str]) -> str:
     shape = recognise({**shown, "\0": options[0]} if blind else shown)
     texts = {key: str(value).rpartition(": ")[2] for key, value in shown.items() if not isinstance(value, list)}
     if shape.kind in ("closed", "open"):
-        claims = [_plain(part) for part in re.split(", and ", texts[shape.text])]
-        holds = all(any(who in claim and what in claim for who, what in _pairs()) for claim in claims)
-        about = max((who for who, _ in _pairs() if who in claims[0]), key=len, default="")
-        left_open = shape.kind == "open" and about not in _plain(texts[shape.passage])
-        fits = [one for one in options if left_open and fold(one) in OPEN]
-        fits += [one for one in options if fold(one) not in OPEN and (fold(one) in YES) is holds]
-        return fits[0]
+        return _true_or_not(shape, texts, options)
     text = _plain(" ".join(value for key, value in texts.items() if blind or key != shape.answer))
     meanings = shape.labels or [(_MEANS.get(fold(option), ""),) for option in options]
     weighed = {one: _weight(one, meaning, text) for one, meaning in zip(options, meanings, strict=True)}
     return max(options, key=weighed.__getitem__)
+
+
+def _true_or_not(shape: Shape, texts: Mapping[str, str], options: Sequence[str]) -> str:
+    """Whether the claims are facts, or say nothing of what the passage speaks of."""
+    claims = [_plain(part) for part in re.split(", and ", texts[shape.text])]
+    about = max((who for who, _ in _pairs() if who in claims[0]), key=len, default="")
+    if shape.kind == "open" and about not in _plain(texts[shape.passage]):
+        left_open = [one for one in options if fold(one) in OPEN]
+        if left_open:
+            return left_open[0]
+    holds = all(any(who in claim and what in claim for who, what in _pairs()) for claim in claims)
+    return next(one for one in options if fold(one) not in OPEN and (fold(one) in YES) is holds)
 
 
 def _weight(option: str, meanings: Sequence[str], text: str) -> tuple[int, int, int, int, str]:
@@ -216,18 +222,26 @@ def _fields(shape: Shape, asked: Asked, rng: Random, held_out: bool) -> dict[str
         row[shape.answer] = rng.choice(wanted or row[shape.options])
     means = "" if shape.varies else _MEANS.get(fold(str(row[shape.answer])), "")
     slots["a"] = rng.choice(demo_facts.half(demo_facts.OPINIONS[means or "neutral"], held_out))
-    turns = [key for key in inputs if fold(key) not in _BY_NAME]
-    for key in inputs:
+    for key, frame in _frames(inputs, passage).items():
         # One of a few words, such as "cause", stays as the example has it.
-        kept = key in turns and key != shape.text and str(row[key]).isalpha()
-        other = _ASKED_OF_IT if passage else _IN_TURN[turns.index(key) % len(_IN_TURN)] if key in turns else ""
-        frame = _PASSAGE if key == passage else _BY_NAME.get(fold(key), other)
-        row[key] = row[key] if kept else frame.format(**slots)
+        if fold(key) in _BY_NAME or key == shape.text or not str(row[key]).isalpha():
+            row[key] = frame.format(**slots)
     if "pronoun" in map(fold, inputs):
         row[shape.text] = row[shape.text].replace("they", "*they*")
     if not shape.varies and not means:
         row[shape.text] += f" This is about {row[shape.answer]}."
     return row
+
+
+def _frames(inputs: Sequence[str], passage: str) -> dict[str, str]:
+    """The frame of each field: by its name, or in turn."""
+    turns = iter(_IN_TURN * len(inputs))
+    frames = {}
+    for key in inputs:
+        by_name = _BY_NAME.get(fold(key))
+        in_turn = "" if by_name else next(turns)
+        frames[key] = _PASSAGE if key == passage else by_name or (_ASKED_OF_IT if passage else in_turn)
+    return frames
 
 
 def _choices(count: int, names: str, slots: dict[str, str], rng: Random, held_out: bool) -> tuple[list[str], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from random import Random
 from typing import Any, NamedTuple
@@ -55,6 +55,25 @@ class Made(NamedTuple):
 
 def recognise(example: Mapping[str, Any]) -> Shape:
     """The shape of a formatting example, from its keys and values alone; `"fields"` where the tables have none."""
+    keys, (options, answer, labels) = list(example), _answered(example)
+    inputs = [key for key in keys if key not in (options, answer)]
+    if not inputs:
+        raise unknown("has no input field", keys)
+    if len(inputs) == 2 and set(labels) in _YES_NO_OPEN:
+        passage = max(inputs, key=lambda key: (fold(key) in (*PASSAGES, "premise"), len(str(example[key]))))
+        question = next(key for key in inputs if key != passage)
+        return Shape("open", options, answer, question, passage)
+    # Where a text comes last, the labels are fixed (section 3.3 of the paper).
+    fixed = keys[-1] in inputs
+    known = _of_one_text(labels, fixed) if len(inputs) == 1 else None
+    if known is not None:
+        return Shape(known[0], options, answer, inputs[0], labels=known[1])
+    text = next((key for key in inputs if fold(key) not in _WORDS), inputs[0])
+    return Shape("fields", options, answer, text, labels=tuple((label,) for label in labels) if fixed else ())
+
+
+def _answered(example: Mapping[str, Any]) -> tuple[str, str, list[str]]:
+    """The keys of the options and of the answer, and the options."""
     keys = list(example)
     lists = [key for key in keys if isinstance(example[key], list)]
     labels = [fold(scalar(option) or "") for option in example[lists[0]]] if len(lists) == 1 else []
@@ -63,21 +82,13 @@ def recognise(example: Mapping[str, Any]) -> Shape:
     answer = next((key for key in order if key not in lists and fold(scalar(example[key]) or "") in labels), None)
     if len(labels) < 2 or answer is None:
         raise unknown("has no list of options with its answer among them", keys)
-    inputs = [key for key in keys if key not in (lists[0], answer)]
-    if not inputs:
-        raise unknown("has no input field", keys)
-    if len(inputs) == 2 and set(labels) in _YES_NO_OPEN:
-        passage = max(inputs, key=lambda key: (fold(key) in (*PASSAGES, "premise"), len(str(example[key]))))
-        question = next(key for key in inputs if key != passage)
-        return Shape("open", lists[0], answer, question, passage)
-    # Where a text comes last, the labels are fixed (section 3.3 of the paper).
-    fixed = keys[-1] in inputs
-    text = next((key for key in inputs if fold(key) not in _WORDS), inputs[0])
-    other = Shape("fields", lists[0], answer, text, labels=tuple((label,) for label in labels) if fixed else ())
-    if len(inputs) != 1:
-        return other
+    return lists[0], answer, labels
+
+
+def _of_one_text(labels: Sequence[str], fixed: bool) -> tuple[str, tuple[tuple[str, ...], ...]] | None:
+    """The kind of an example with one text, and what its labels stand for; `None` where the tables have none."""
     if set(labels) in _YES_NO:
-        return Shape("closed", lists[0], answer, inputs[0])
+        return "closed", ()
     opinions = tuple((OPINION_NAMES.get(label, label),) for label in labels)
     topics = tuple(
         tuple(_TOPICS.get(part, part) for part in re.split(r" ?[/&,] ?(?:and )?| and ", label)) for label in labels
@@ -85,13 +96,13 @@ def recognise(example: Mapping[str, Any]) -> Shape:
     for kind, tables, meant in (("opinion", demo_facts.OPINIONS, opinions), ("topic", demo_facts.TOPICS, topics)):
         parts = [part for label in meant for part in label]
         if len(set(parts)) == len(parts) and set(parts) <= tables.keys():
-            return Shape(kind, lists[0], answer, inputs[0], labels=meant)
-    return other if fixed else Shape("choice", lists[0], answer, inputs[0])
+            return kind, meant
+    return None if fixed else ("choice", ())
 
 
 def make(shape: Shape, example: Mapping[str, Any], rng: Random, held_out: bool) -> Made:
     """One new example of a shape from one half of the tables."""
-    count, known = len(example[shape.options]), demo_facts.relations(held_out)
+    count = len(example[shape.options])
     if shape.kind == "choice":
         return _choice(count, rng, held_out)
     if shape.kind in ("opinion", "topic"):
@@ -101,19 +112,24 @@ def make(shape: Shape, example: Mapping[str, Any], rng: Random, held_out: bool) 
     left_open = [i for i, option in enumerate(example[shape.options]) if fold(str(option)) in OPEN]
     if left_open and rng.random() < 1 / count:
         return _left_open(shape, example, left_open[0], rng, held_out)
-    truth = rng.random() < 0.5
+    return _statement(shape, example, left_open, rng, held_out)
+
+
+def _statement(
+    shape: Shape, example: Mapping[str, Any], left_open: Sequence[int], rng: Random, held_out: bool
+) -> Made:
+    """A statement or question about facts, true or not, and for `"open"` a passage that tells of them."""
+    truth, known = rng.random() < 0.5, demo_facts.relations(held_out)
     meant = [None if i in left_open else fold(str(option)) in YES for i, option in enumerate(example[shape.options])]
     answer = meant.index(truth)
     asks = _ASKS.match(fold(str(example[shape.text]))) is not None
     picked = [rng.choice(_facts(held_out)) for _ in range(1 if shape.kind == "open" or rng.random() < 0.5 else 2)]
     # One wrong half makes the whole wrong.
     wrong = -1 if truth else rng.randrange(len(picked))
-    relation, subject = known[picked[0][0]], picked[0][1]
     if shape.kind == "open":
+        relation, subject = known[picked[0][0]], picked[0][1]
         picked += _neighbours(relation, subject, rng, held_out)
-        sentences = [_say(known[name], who, rng.choice(known[name].truth[who]), rng) for name, who in picked]
-        rng.shuffle(sentences)
-        passage = " ".join(_sentence(sentence) for sentence in sentences)
+        passage = _passage(known, picked, rng)
         said = _say(relation, subject, _object(relation, subject, truth, rng), rng, asks)
         return Made(_sentence(said, asks), answer, (), passage, frozenset(picked))
     parts = [
@@ -123,6 +139,12 @@ def make(shape: Shape, example: Mapping[str, Any], rng: Random, held_out: bool) 
     both = "is it true that {}, and that {}" if asks else "{}, and {}"
     said = parts[0] if len(parts) == 1 else both.format(*parts)
     return Made(_sentence(said, asks), answer, facts=frozenset(picked))
+
+
+def _passage(known: Mapping[str, Relation], told: Sequence[tuple[str, str]], rng: Random) -> str:
+    sentences = [_say(known[name], who, rng.choice(known[name].truth[who]), rng) for name, who in told]
+    rng.shuffle(sentences)
+    return " ".join(_sentence(sentence) for sentence in sentences)
 
 
 def _left_open(shape: Shape, example: Mapping[str, Any], answer: int, rng: Random, held_out: bool) -> Made:
@@ -141,10 +163,7 @@ def _choice(count: int, rng: Random, held_out: bool) -> Made:
         relation = demo_facts.relations(held_out)[name]
         right = rng.choice(relation.truth[subject])
         forward = rng.random() < 0.6
-        if forward:
-            wrong = [value for value in relation.objects if value not in relation.truth[subject]]
-        else:
-            wrong = [other for other, values in relation.truth.items() if right not in values]
+        wrong = _others(relation, subject) if forward else _without(relation, right)
         if len(wrong) >= count - 1:
             break
     else:
@@ -158,6 +177,16 @@ def _choice(count: int, rng: Random, held_out: bool) -> Made:
     return Made(text, options.index(answer), tuple(options), "", frozenset((name, who) for who in told))
 
 
+def _others(relation: Relation, subject: str) -> list[str]:
+    """What the relation does not say of the subject."""
+    return [value for value in relation.objects if value not in relation.truth[subject]]
+
+
+def _without(relation: Relation, value: str) -> list[str]:
+    """Those of whom the relation does not say this."""
+    return [who for who, values in relation.truth.items() if value not in values]
+
+
 def _neighbours(relation: Relation, subject: str, rng: Random, held_out: bool) -> list[tuple[str, str]]:
     """One to three more facts for a passage: of the same relation, or about the same subject."""
     same = [(relation.name, who) for who in relation.truth if who != subject]
@@ -166,8 +195,7 @@ def _neighbours(relation: Relation, subject: str, rng: Random, held_out: bool) -
 
 
 def _object(relation: Relation, subject: str, true: bool, rng: Random) -> str:
-    truth = relation.truth[subject]
-    return rng.choice(truth if true else [value for value in relation.objects if value not in truth])
+    return rng.choice(relation.truth[subject] if true else _others(relation, subject))
 
 
 def _say(relation: Relation, subject: str, value: str, rng: Random, asks: bool = False) -> str:
