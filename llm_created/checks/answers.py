@@ -32,33 +32,41 @@ def read_answer(reply: Reply, options: Sequence[str], task: Task | None = None) 
         options (`Sequence[str]`): the row's options.
         task (`Task`, *optional*): knows the names of the fields, by which an echo of the row is told from an answer.
     """
-    of_options, of_answer = (fold(task.options), fold(task.answer)) if task else ("options", "answer")
-    inputs = set(map(fold, task.inputs)) if task else set()
     text = without_thoughts(reply.text)
     if reply.reason or not text.strip():
         return None, ""
+    return _in_objects(text, options, task) if "{" in text else (_in_words(text, options), "")
+
+
+def _in_objects(text: str, options: Sequence[str], task: Task | None) -> tuple[int | None, str]:
+    """What the last object with an answer names, and the last explanation."""
+    of_options, of_answer = (fold(task.options), fold(task.answer)) if task else ("options", "answer")
+    inputs = set(map(fold, task.inputs)) if task else set()
     found = [value for value in objects(text) if not isinstance(value, Reason)]
-    if "{" in text:
-        answers, said = [], ""
-        for value in (inner for one in found for inner in _flat(one)):
-            by_name = {fold(key): item for key, item in value.items()}
-            explanation = by_name.get("explanation")
-            said = explanation if isinstance(explanation, str) else said
-            if not _is_echo(by_name.keys(), of_options, inputs):
-                named = [by_name[name] for name in ("answer", "label", of_answer) if name in by_name]
-                answers += named[:1]
-        return (named_option(answers[-1], options) if answers else None), said
+    answers, said = [], ""
+    for value in (inner for one in found for inner in _flat(one)):
+        by_name = {fold(key): item for key, item in value.items()}
+        explanation = by_name.get("explanation")
+        said = explanation if isinstance(explanation, str) else said
+        if not _is_echo(by_name.keys(), of_options, inputs):
+            named = [by_name[name] for name in ("answer", "label", of_answer) if name in by_name]
+            answers += named[:1]
+    return (named_option(answers[-1], options) if answers else None), said
+
+
+def _in_words(text: str, options: Sequence[str]) -> int | None:
+    """The one option that the first or the last line names."""
     lines = [line for line in text.strip().splitlines() if line.strip()]
     ends = {index for line in (lines[0], lines[-1]) if (index := named_option(line, options)) is not None}
     spoken = _speaks_of(text, options)
     if not ends and len(text) <= _SHORT and not _DENIES.search(fold(text)):
         ends = spoken
     if len(ends) != 1:
-        return None, ""
+        return None
     # Where others are spoken of as well, only a last line that says nothing else is plain.
     (index,) = ends
     closing = _plain(_LEAD.sub("", fold(lines[-1]).strip(_MARKS))) == _plain(options[index])
-    return (index if closing or spoken <= {index} else None), ""
+    return index if closing or spoken <= {index} else None
 
 
 def _is_echo(keys: Set[str], options: str, inputs: Set[str]) -> bool:

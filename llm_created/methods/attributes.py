@@ -68,15 +68,19 @@ def _dimension(name: str, value: Any, task: Task) -> Dimension:
         return Dimension(name, about=value["per_label"].strip(), per_label=True)
     if not isinstance(value, Mapping) or not value:
         raise UsageError(f"the attribute {name!r} is {str(value)[:60]!r}: give {_FORMS}")
+    return Dimension(name, of_label=_by_label(name, value, task), per_label=True)
+
+
+def _by_label(name: str, value: Mapping[str, Any], task: Task) -> dict[str, tuple[str, ...]]:
+    """Values for each label of the task."""
     labels = {fold(label): label for label in _labelled(name, task)}
     unknown = [label for label in value if fold(label) not in labels]
-    missing = [label for key, label in labels.items() if key not in {fold(label) for label in value}]
+    missing = labels.keys() - {fold(label) for label in value}
     if unknown or missing:
-        what = f"has values for {unknown[0]!r}, which is no label" if unknown else f"has no values for {missing[0]!r}"
+        lacks = next((label for key, label in labels.items() if key in missing), "")
+        what = f"has values for {unknown[0]!r}, which is no label" if unknown else f"has no values for {lacks!r}"
         raise UsageError(f"the attribute {name!r} {what} of {task.name!r}: {', '.join(labels.values())}")
-    return Dimension(
-        name, of_label={labels[fold(label)]: _values(name, one) for label, one in value.items()}, per_label=True
-    )
+    return {labels[fold(label)]: _values(name, one) for label, one in value.items()}
 
 
 def _labelled(name: str, task: Task) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ..tasks.task import Reason
 from ..utils.text import clean, fold, scalar, shorten, without_thoughts
@@ -48,8 +49,7 @@ def read_list(text: str, asked: Sequence[str] = (), most: int = 100) -> list[str
     if not said:
         return Reason("empty_reply")
     found = _from_json("\n".join(rows))
-    # Replies that end in a colon here excuse themselves and give their list all the same.
-    if found is None and _REFUSAL.match(said[0].replace("’", "'")) and (said[0].endswith(_ENDS) or len(said) == 1):
+    if found is None and _refuses(said):
         return Reason("refusal", shorten(text, 200))
     values = _distinct(_from_lines(rows) if found is None else found)
     if not values:
@@ -57,6 +57,11 @@ def read_list(text: str, asked: Sequence[str] = (), most: int = 100) -> list[str
     if _echoes(values, asked):
         return Reason("echo", f"the {len(asked)} values that were shown")
     return list(values.values())[:most]
+
+
+def _refuses(said: Sequence[str]) -> bool:
+    # Replies that end in a colon here excuse themselves and give their list all the same.
+    return bool(_REFUSAL.match(said[0].replace("’", "'"))) and (said[0].endswith(_ENDS) or len(said) == 1)
 
 
 def _unfenced(rows: list[str]) -> list[str]:
@@ -96,11 +101,7 @@ def _from_json(text: str) -> list[str] | None:
             continue
         if attempt[end:].partition("\n")[0].strip():
             return None
-        if isinstance(found, Mapping):
-            lists = [value for value in found.values() if isinstance(value, list)]
-            pairs = [{"name": name, "value": value} for name, value in found.items()] if len(found) > 1 else []
-            found = lists[0] if len(lists) == 1 else [] if lists else pairs
-        return [_text(item) for item in found]
+        return [_text(item) for item in (_items(found) if isinstance(found, Mapping) else found)]
     return None
 
 
@@ -108,6 +109,14 @@ def _is_of_an_item(text: str, at: int) -> bool:
     """Whether a bracket that ends a marked line holds nothing: it belongs to an item, and is not the list."""
     before, line = text[:at].rpartition("\n")[2].strip(), text[at:].partition("\n")[0]
     return bool(_MARK.match(before)) and not line.strip("[]{} \t,.")
+
+
+def _items(found: Mapping[str, Any]) -> list[Any]:
+    """The one list in an object, else its pairs where there are several."""
+    lists = [value for value in found.values() if isinstance(value, list)]
+    if lists:
+        return lists[0] if len(lists) == 1 else []
+    return [{"name": name, "value": value} for name, value in found.items()] if len(found) > 1 else []
 
 
 def _text(item: object) -> str:
@@ -119,24 +128,32 @@ def _text(item: object) -> str:
 
 def _from_lines(rows: Iterable[str]) -> list[str]:
     """The marked lines of the first kind and depth, if there are enough; else all lines."""
-    lines = []
-    for row, text in ((row.expandtabs(4), row.strip()) for row in rows):
-        mark = _MARK.match(text)
-        lines.append((mark and mark.lastgroup, len(row) - len(row.lstrip()), text[mark.end() :] if mark else text))
-    first, depth = next(((kind, indent + 1) for kind, indent, _ in lines if kind), ("", 0))
-    listed = [text for kind, indent, text in lines if kind == first and indent <= depth]
-    others = [text for kind, _, text in lines if text and not kind]
-    return listed if len(listed) >= 3 or 2 * len(listed) >= max(len(others), 1) else _bare(text for *_, text in lines)
+    lines = [_marked(row.expandtabs(4)) for row in rows]
+    marked = [one for one in lines if one.kind]
+    listed = [one.text for one in marked if one.kind == marked[0].kind and one.indent <= marked[0].indent + 1]
+    others = sum(not one.kind and bool(one.text) for one in lines)
+    if len(listed) >= 3 or 2 * len(listed) >= max(others, 1):
+        return listed
+    return _bare(one.text for one in lines)
+
+
+class _Line(NamedTuple):
+    """A line without its mark, which kind of mark it had, or `""`, and how deep it stands."""
+
+    kind: str
+    indent: int
+    text: str
+
+
+def _marked(row: str) -> _Line:
+    text, indent = row.strip(), len(row) - len(row.lstrip())
+    mark = _MARK.match(text)
+    return _Line(mark.lastgroup or "", indent, text[mark.end() :]) if mark else _Line("", indent, text)
 
 
 def _bare(texts: Iterable[str]) -> list[str]:
     """Lines without marks, less those that are plainly about the list."""
-    blocks: list[list[str]] = [[]]
-    for text in texts:
-        if not text:
-            blocks.append([])
-        elif not text.endswith((":", "：")) and not text.startswith("# "):
-            blocks[-1] += [text.strip()]
+    blocks = _blocks(texts)
     if max(map(len, blocks)) >= 3:
         blocks = [block for block in blocks if len(block) != 1 or not block[0].endswith(_ENDS)]
     lines = [line for block in blocks for line in block]
@@ -144,6 +161,17 @@ def _bare(texts: Iterable[str]) -> list[str]:
         if len(lines) > 1 and _ABOUT.match(lines[at].replace("’", "'")):
             del lines[at]
     return _in_one_line(lines[0]) if len(lines) == 1 else lines
+
+
+def _blocks(texts: Iterable[str]) -> list[list[str]]:
+    """Lines that stand together; headings are none."""
+    blocks: list[list[str]] = [[]]
+    for text in texts:
+        if not text:
+            blocks.append([])
+        elif not text.endswith((":", "：")) and not text.startswith("# "):
+            blocks[-1] += [text.strip()]
+    return blocks
 
 
 def _in_one_line(line: str) -> list[str]:

@@ -11,6 +11,7 @@ from ..utils.text import fold, shorten
 from .task import Task
 
 _OBJECTS = ("labels", "draws", "attributes")
+_PARTS = (*_OBJECTS, "description", "seed", "source")
 
 
 @dataclass(frozen=True)
@@ -90,21 +91,29 @@ class Guide:
         """
         if not isinstance(value, Mapping) or not isinstance(value.get("description"), str):
             raise UsageError("a guide is an object with a 'description' of the task, and perhaps 'labels', 'seed' ...")
-        names = {"description", "labels", "seed", "draws", "source", "attributes"}
         for name, one in value.items():
-            if name not in names:
-                raise UsageError(f"a guide has no {shorten(repr(name))}: it may have {', '.join(sorted(names))}")
-            if name in _OBJECTS and not isinstance(one, Mapping):
-                raise UsageError(f"{name!r} of a guide must be an object, not {shorten(repr(one))}")
-            if name not in _OBJECTS and not isinstance(one, str):
-                raise UsageError(f"{name!r} of a guide must be a text, not {shorten(repr(one))}")
-        given = {name: value[name] for name in names if name in value}
-        for name, label in given.get("labels", {}).items():
-            if not isinstance(label, str):
-                raise UsageError(f"what a guide says of the label {name!r} must be a text, not {shorten(repr(label))}")
-        for name, values in given.get("draws", {}).items():
-            if not isinstance(values, list | tuple) or not all(isinstance(one, str) for one in values):
-                raise UsageError(f"a guide draws {name!r} from a list of texts, not {shorten(repr(values))}")
-        if "draws" in given:
-            given["draws"] = {name: tuple(values) for name, values in given["draws"].items()}
-        return cls(**given)
+            _check_part(name, one)
+        draws = {name: tuple(values) for name, values in value.get("draws", {}).items()}
+        return cls(**{**value, "draws": draws})
+
+
+def _check_part(name: str, value: Any) -> None:
+    """Say what is wrong with one part of a guide."""
+    if name not in _PARTS:
+        raise UsageError(f"a guide has no {shorten(repr(name))}: it may have {', '.join(sorted(_PARTS))}")
+    kind: Any = Mapping if name in _OBJECTS else str
+    if not isinstance(value, kind):
+        wanted = "a text" if kind is str else "an object"
+        raise UsageError(f"{name!r} of a guide must be {wanted}, not {shorten(repr(value))}")
+    if name == "labels":
+        for label, said in value.items():
+            if not isinstance(said, str):
+                raise UsageError(f"what a guide says of the label {label!r} must be a text, not {shorten(repr(said))}")
+    if name == "draws":
+        for field_name, values in value.items():
+            if not _are_texts(values):
+                raise UsageError(f"a guide draws {field_name!r} from a list of texts, not {shorten(repr(values))}")
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(one, str) for one in values)

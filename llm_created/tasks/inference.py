@@ -27,10 +27,7 @@ def infer(
     """The fields of the task, by the names that `Task` gives them. See `Task.from_example`."""
     present = _present(example)
     keys = ", ".join(map(repr, present))
-    if label_space not in (None, "fixed", "variable"):
-        raise UsageError(f"`label_space` is 'fixed' or 'variable', not {label_space!r}")
-    if labels and label_space == "variable":
-        raise UsageError("`labels` gives a fixed label space: leave out `label_space` variable, or `labels`")
+    _check_space(label_space, labels)
     options_key = _options_key(present, options_field, keys)
     listed = [] if options_key is None else _listed(options_key, present[options_key])
     if options_key is None and not labels:
@@ -41,15 +38,21 @@ def infer(
     answer_key = _answer_key(present, options_key, listed or list(labels or ()), answer_field, keys)
     if options_key is not None:
         labels = _label_space(options_key, listed, label_space, labels)
-    inputs = _inputs([key for key in present if key not in (answer_key, options_key)], keys)
     return {
         "name": slug(name),
-        "inputs": inputs,
+        "inputs": _inputs([key for key in present if key not in (answer_key, options_key)], keys),
         "answer": answer_key,
         "options": options_key or _free_name(present),
         "labels": None if labels is None else tuple(scalar(label) or "" for label in labels),
         "num_options": len(listed) if labels is None else None,
     }
+
+
+def _check_space(label_space: str | None, labels: Sequence[str] | None) -> None:
+    if label_space not in (None, "fixed", "variable"):
+        raise UsageError(f"`label_space` is 'fixed' or 'variable', not {label_space!r}")
+    if labels and label_space == "variable":
+        raise UsageError("`labels` gives a fixed label space: leave out `label_space` variable, or `labels`")
 
 
 def _present(example: object) -> dict[str, Any]:
@@ -59,18 +62,21 @@ def _present(example: object) -> dict[str, Any]:
     if not present:
         raise UsageError('the formatting example is empty: give one object such as {"question": ..., "answer": ...}')
     for key, value in present.items():
-        if clean(key) != key or not key:
-            raise UsageError(
-                f"the key {key!r} of the formatting example is empty or holds spaces at an end, control characters or "
-                "lone surrogates: rename it"
-            )
-        nested = isinstance(value, Mapping) or (isinstance(value, list) and any(scalar(v) is None for v in value))
-        if nested:
-            raise UsageError(
-                f"the field {key!r} of the formatting example holds nested values ({shorten(str(value), 60)}): "
-                f"a field is a text, a number, a boolean or a flat list of options, and {ONE_ANSWER}"
-            )
+        _check_field(key, value)
     return present
+
+
+def _check_field(key: str, value: object) -> None:
+    if clean(key) != key or not key:
+        raise UsageError(
+            f"the key {key!r} of the formatting example is empty or holds spaces at an end, control characters or "
+            "lone surrogates: rename it"
+        )
+    if isinstance(value, Mapping) or (isinstance(value, list) and any(scalar(one) is None for one in value)):
+        raise UsageError(
+            f"the field {key!r} of the formatting example holds nested values ({shorten(str(value), 60)}): "
+            f"a field is a text, a number, a boolean or a flat list of options, and {ONE_ANSWER}"
+        )
 
 
 def _options_key(present: Mapping[str, Any], given: str | None, keys: str) -> str | None:
@@ -109,12 +115,13 @@ def _answer_key(
         if isinstance(present[given], list):
             raise UsageError(f"{ONE_ANSWER}, and `answer_field` {given!r} names a list: {present[given]!r}")
         return given
-    scalars = [key for key, value in present.items() if key != options_key and not isinstance(value, list)]
-    named = [key for name in _ANSWER_NAMES for key in scalars if fold(key) == name]
-    if named:
-        return named[0]
+    scalars = {key: value for key, value in present.items() if key != options_key and not isinstance(value, list)}
+    by_name = {fold(key): key for key in reversed(scalars)}
+    named = next((by_name[name] for name in _ANSWER_NAMES if name in by_name), None)
+    if named is not None:
+        return named
     known = {look(option) for option in allowed}
-    fitting = [key for key in scalars if look(scalar(present[key]) or "") in known]
+    fitting = [key for key, value in scalars.items() if look(scalar(value) or "") in known]
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:

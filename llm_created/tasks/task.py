@@ -27,6 +27,8 @@ _SPEAKS_OF_OTHERS = (
     "the above",
     "both a",
 )
+# Texts that a `task.json` must have.
+_NAMES = ("name", "answer", "options")
 _TRUE, _FALSE = {"true", "yes"}, {"false", "no"}
 
 
@@ -228,18 +230,22 @@ class Task:
         if not isinstance(value, (list, tuple)):
             return Reason("missing_field", self.options)
         options = [scalar(option) for option in value]
-        known = [fold(option) for option in options if option]
-        if len(known) != len(options) or len(set(known)) != len(known) or len(known) < 2:
+        texts = tuple(option for option in options if option)
+        if len(texts) < max(len(options), 2) or len({fold(text) for text in texts}) < len(texts):
             return Reason("wrong_options", "an option is empty, repeated or no text")
-        if any(len(option) > MAX_FIELD for option in known):
+        if max(map(len, map(fold, texts))) > MAX_FIELD:
             return Reason("too_long", self.options)
+        return self._fitting(texts)
+
+    def _fitting(self, options: tuple[str, ...]) -> tuple[str, ...] | Reason:
+        """The options as the label space has them, if they are those, or as many."""
         if self.labels is not None:
-            if {_alias(look(name)) for name in known} != {_alias(look(label)) for label in self.labels}:
+            if {_alias(look(name)) for name in options} != {_alias(look(label)) for label in self.labels}:
                 return Reason("wrong_options", f"other options than {list(self.labels)}")
             return self.labels
-        if self.num_options is not None and len(known) != self.num_options:
-            return Reason("wrong_options", f"{len(known)} options instead of {self.num_options}")
-        return tuple(option for option in options if option)
+        if self.num_options not in (None, len(options)):
+            return Reason("wrong_options", f"{len(options)} options instead of {self.num_options}")
+        return options
 
     def _row(self, inputs: tuple[str, ...], options: tuple[str, ...], index: int) -> Row:
         folded = [fold(text) for text in inputs]
@@ -296,28 +302,12 @@ class Task:
         Raises:
             UsageError: something else stands there, or it is no task.
         """
-        if not isinstance(value, Mapping):
-            raise UsageError(f"this is not a task.json: an object is wanted, not {shorten(repr(value))}")
-        number, labels = value.get("num_options"), value.get("labels")
-        lists = {"inputs": value.get("inputs"), "labels": [] if labels is None else labels}
-        for name, one in lists.items():
-            if not isinstance(one, list):
-                said = shorten(repr(one))
-                raise UsageError(f"this is not a task.json: {name!r} must be a list of texts, not {said}")
-        for name in ("name", "answer", "options"):
-            if name not in value:
-                raise UsageError(f"this is not a task.json: {name!r} is missing")
-        texts = {name: value[name] for name in ("name", "answer", "options")}
-        for text in (*lists["inputs"], *lists["labels"], *texts.values()):
-            if not isinstance(text, str):
-                said = shorten(repr(text))
-                raise UsageError(f"this is not a task.json: names, fields and labels are texts, not {said}")
-        if number is not None and (type(number) is not int or not 2 <= number <= MAX_LABELS):
-            raise UsageError(
-                f"this is not a task.json: 'num_options' must be 2 or more, or null, not {shorten(repr(number))}"
-            )
-        fixed = None if labels is None else tuple(lists["labels"])
-        return cls(inputs=tuple(lists["inputs"]), labels=fixed, num_options=number, **texts)
+        wrong = _no_task(value)
+        if wrong:
+            raise UsageError(f"this is not a task.json: {wrong}")
+        labels, texts = value.get("labels"), {name: value[name] for name in _NAMES}
+        fixed = None if labels is None else tuple(labels)
+        return cls(inputs=tuple(value["inputs"]), labels=fixed, num_options=value.get("num_options"), **texts)
 
     @classmethod
     def from_example(
@@ -389,3 +379,23 @@ def match(value: object, options: Sequence[str]) -> int | Reason:
     if folded.count(wanted) != 1:
         return Reason("answer_not_in_options", f"{text[:80]!r} is not among {len(options)} options")
     return folded.index(wanted)
+
+
+def _no_task(value: Any) -> str:
+    """What keeps a JSON value from being a task, or `""`."""
+    if not isinstance(value, Mapping):
+        return f"an object is wanted, not {shorten(repr(value))}"
+    number, labels = value.get("num_options"), value.get("labels")
+    lists = {"inputs": value.get("inputs"), "labels": [] if labels is None else labels}
+    for name, one in lists.items():
+        if not isinstance(one, list):
+            return f"{name!r} must be a list of texts, not {shorten(repr(one))}"
+    for name in _NAMES:
+        if name not in value:
+            return f"{name!r} is missing"
+    for text in (*lists["inputs"], *lists["labels"], *(value[name] for name in _NAMES)):
+        if not isinstance(text, str):
+            return f"names, fields and labels are texts, not {shorten(repr(text))}"
+    if number is not None and (type(number) is not int or not 2 <= number <= MAX_LABELS):
+        return f"'num_options' must be 2 or more, or null, not {shorten(repr(number))}"
+    return ""
