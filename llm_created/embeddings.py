@@ -76,11 +76,11 @@ class Embedder:
             error = embedding.exception()
             if error is None:
                 self._vectors.update(zip((row.id for row in missing), embedding.result(), strict=True))
-            for rows, done in batch:
-                # Whoever waited may have been cancelled.
-                if not done.done() and error is None:
+            # Whoever waited may have been cancelled.
+            for rows, done in ((rows, done) for rows, done in batch if not done.done()):
+                if error is None:
                     done.set_result({row.id: self._vectors[row.id] for row in rows})
-                elif not done.done():
+                else:
                     done.set_exception(self._told(error))
             for stale in list(self._vectors)[: max(len(self._vectors) - self.remembered, 0)]:
                 del self._vectors[stale]

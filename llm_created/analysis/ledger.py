@@ -204,29 +204,37 @@ def _counted(part: Ledger, most: int | None) -> dict[str, Any]:
     reasons = Counter(code for turn in turns for code in turn.reasons)
     answers = [answer for turn in turns for answer in turn.rows]
     # Rows that only later turns of the whole run set free.
-    reasons[SURPLUS] += sum(turn.kept for turn in turns) - len(answers)
+    reasons[SURPLUS] += int(_sum(turns, "kept")) - len(answers)
     answers = answers[:most]
     labels = by_label(part.task, Funnel(answers=Counter(answers)))
     even = diversity.balance(list(labels.values()))
-    kept, calls = len(answers), sum(turn.calls for turn in turns)
+    kept, calls = len(answers), _sum(turns, "calls")
     tokens = sum(turn.of("tokens", None) for turn in turns)
     return part.about | {
         "turns": len(turns),
         "calls": calls,
-        "votes": sum(turn.votes for turn in turns),
+        "votes": _sum(turns, "votes"),
         "tokens": tokens,
         "estimated": any(turn.estimated for turn in turns),
         "dollars": sum(turn.of("dollars", price) for turn in turns) if price else None,
-        "asked": sum(turn.asked for turn in turns),
+        "asked": _sum(turns, "asked"),
         "kept": kept,
-        "kept_per_call": kept / calls if calls else None,
-        "tokens_per_row": tokens / kept if kept else None,
+        "kept_per_call": _per(kept, calls),
+        "tokens_per_row": _per(tokens, kept),
         "reasons": {code: reasons[code] for code in sorted(reasons) if reasons[code]},
         "labels": labels,
         "balance": even._asdict() | {"label": max(labels, key=lambda label: labels[label])} if even else None,
         "agreement": _agreement([one for turn in turns for one in turn.verdicts]),
         "uncounted": part.uncounted,
     }
+
+
+def _sum(turns: Sequence[Turn], name: str) -> Any:
+    return sum(getattr(turn, name) for turn in turns)
+
+
+def _per(many: float, of: float) -> float | None:
+    return many / of if of else None
 
 
 def _agreement(verdicts: Sequence[_Verdict]) -> dict[str, dict[str, Any]]:

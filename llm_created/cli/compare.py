@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,7 @@ def compare(args: argparse.Namespace, argv: list[str]) -> int:
         journals = [stack.enter_context(Journal(folder)) for folder in folders]
         runs = [Ledger.of(journal) for journal in journals]
         budget = equal_budget(runs, args.at, args.budget)
-        fewest = int(min(run.cut(args.at, budget).total("rows") for run in runs))
-        fewest = min(fewest, int(budget)) if args.at == "rows" else fewest
+        fewest = _fewest(runs, args.at, budget)
         notes: list[str] = []
         embeddings = _embeddings(args.embedding_model, notes) if fewest else None
         results = _root(args.results, notes) if same_task(runs) else None
@@ -40,6 +40,12 @@ def compare(args: argparse.Namespace, argv: list[str]) -> int:
     for line in (as_markdown if args.format == "markdown" else as_text)(lines, [*told(runs, found, fewest), *notes]):
         out(line)
     return 0
+
+
+def _fewest(runs: Sequence[Ledger], at: str, budget: float) -> int:
+    """The rows that every run has at a budget."""
+    fewest = int(min(run.cut(at, budget).total("rows") for run in runs))
+    return min(fewest, int(budget)) if at == "rows" else fewest
 
 
 def _embeddings(model: str | None, notes: list[str]) -> Embeddings | None:

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from typing import TextIO
 
+from ..creation.budget import Budget
 from ..creation.progress import Tally
 from ..utils.console import rewrite, say
 
@@ -25,12 +26,7 @@ def describe(tally: Tally, now: float, width: int = 80) -> list[str]:
         parts.append(f"{tally.calls} calls" + (f" +{tally.in_flight}" if tally.in_flight else ""))
     elif tally.replayed:
         parts.append(f"{tally.replayed} replies read")
-    if tally.budget is not None:
-        spent = tally.budget.spent
-        parts.append(f"{_short(spent.prompt_tokens + spent.completion_tokens)} tokens")
-        if tally.budget.dollars is not None and spent.calls:
-            expected = tally.budget.dollars / spent.calls * (spent.calls + tally.expected_calls)
-            parts.append(f"{_dollars(tally.budget.dollars)} of ~{_dollars(expected)}")
+    parts += _spent(tally.budget, tally.expected_calls) if tally.budget is not None else []
     if tally.calls and tally.started and tally.kept < tally.target:
         parts.append(f"{_clock((now - tally.started) / tally.calls * tally.expected_calls)} left")
     lines = [" · ".join(parts)]
@@ -38,6 +34,16 @@ def describe(tally: Tally, now: float, width: int = 80) -> list[str]:
         by_reason = ", ".join(f"{code} {count}" for code, count in tally.reasons.most_common())
         lines.append(f"  {sum(tally.reasons.values())} rejected: {by_reason}")
     return [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
+
+
+def _spent(budget: Budget, expected_calls: int) -> list[str]:
+    """Tokens, and dollars so far and expected where the price is known."""
+    spent, dollars = budget.spent, budget.dollars
+    parts = [f"{_short(spent.prompt_tokens + spent.completion_tokens)} tokens"]
+    if dollars is not None and spent.calls:
+        expected = dollars / spent.calls * (spent.calls + expected_calls)
+        parts.append(f"{_dollars(dollars)} of ~{_dollars(expected)}")
+    return parts
 
 
 def _dollars(amount: float) -> str:

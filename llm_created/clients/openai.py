@@ -201,18 +201,14 @@ class OpenAIClient:
                 )
             except openai.APIStatusError as error:
                 # A busy server is not a wrong address: it gets the usual patience.
-                if replies.busy(error.status_code) and retries < MAX_RETRIES:
-                    continue
-                if error.status_code in (400, 422) and (self._lowers(error, body) or self._refuses(error, sent)):
+                impatient = replies.busy(error.status_code) and retries < MAX_RETRIES
+                if impatient or self._learns(error, body, sent):
                     continue
                 return replies.from_status(error, self._model, self._url, self._key, self._key_env)
             except openai.APIConnectionError as error:
                 if self._http.reached and retries < MAX_RETRIES:
                     continue
-                failed = replies.from_connection(error, self._url)
-                if self._http.reached:
-                    raise failed from None
-                raise RunFailed(f"{failed}. Is the server running, and `base_url` right?") from None
+                raise self._unreached(error) from None
             except (ValueError, RecursionError) as error:
                 what = f"{replies.host(self._url)} answered 200 with a broken body: {shorten(str(error), 120)}"
                 raise replies.OddAnswer(what) from None
@@ -230,6 +226,14 @@ class OpenAIClient:
             optional["response_format"] = request.schema
         sent = {renamed.get(name, name): value for name, value in optional.items() if name not in refused}
         return {"model": self._model, "messages": request.messages} | sent, set(sent)
+
+    def _unreached(self, error: openai.APIConnectionError) -> LLMCreatedError:
+        failed = replies.from_connection(error, self._url)
+        return failed if self._http.reached else RunFailed(f"{failed}. Is the server running, and `base_url` right?")
+
+    def _learns(self, error: openai.APIStatusError, body: Mapping[str, Any], sent: set[str]) -> bool:
+        """Whether a refusal says how to ask instead."""
+        return error.status_code in (400, 422) and (self._lowers(error, body) or self._refuses(error, sent))
 
     def _lowers(self, error: openai.APIStatusError, body: Mapping[str, Any]) -> bool:
         """Whether a 400 says that the bound on replies is more than the model can write, where the user gave none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import openai
@@ -63,20 +64,9 @@ def read(body: object, request: Request, key: str = "") -> Reply:
         said = redact(json.dumps(body.get("error") or body), key)
         what = f"the server answered 200 without choices: {shorten(said, 120)}"
         raise OddAnswer(what, lost=not body.get("error"))
-    message = choices[0].get("message")
-    message = message if isinstance(message, dict) else {}
-    text, finish = _content(message.get("content")), str(choices[0].get("finish_reason") or "")
-    reason = ""
-    if not text.strip():
-        refusal = message.get("refusal")
-        if refusal:
-            reason, text = "refusal", str(refusal)
-        elif finish == "content_filter":
-            reason = "content_filter"
-        else:
-            reason = "empty_reply"
-    usage = body.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
+    message, usage = _object(choices[0].get("message")), _object(body.get("usage"))
+    finish = str(choices[0].get("finish_reason") or "")
+    text, reason = _written(message, finish)
     told = believed(usage.get("prompt_tokens"), usage.get("completion_tokens"), request.messages, text)
     model, fingerprint = (str(body.get(name) or "") for name in ("model", "system_fingerprint"))
     # A server may echo what it was sent, the key among it.
@@ -98,6 +88,20 @@ def _content(content: object) -> str:
     if isinstance(content, list):
         return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""
+
+
+def _written(message: Mapping[str, Any], finish: str) -> tuple[str, str]:
+    """What a message holds, and why that is nothing to read, or `""`."""
+    text, refusal = _content(message.get("content")), message.get("refusal")
+    if text.strip():
+        return text, ""
+    if refusal:
+        return str(refusal), "refusal"
+    return text, "content_filter" if finish == "content_filter" else "empty_reply"
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def check_credit(text: str, key: str) -> None:
@@ -135,13 +139,21 @@ def from_status(error: openai.APIStatusError, model: str, url: str, key: str, ke
         )
     if status == 402:
         raise RunFailed(f"no credit left at this provider (402): {said}")
-    if status == 413 or (status in (400, 422) and _TOO_LONG.search(text)):
-        return Reply(text, Usage(0, 0, False), "prompt_too_long")
-    if status in (400, 422):
-        return Reply(text, Usage(0, 0, False), "content_filter" if _FILTERED.search(text) else "bad_request")
+    reason = _about_prompt(status, text)
+    if reason:
+        return Reply(text, Usage(0, 0, False), reason)
     if busy(status):
         raise RequestFailed(f"the server still answered {status} after every retry" + (f": {said}" if said else ""))
     raise RunFailed(f"the server answered {status}" + (f": {said}" if said else ""))
+
+
+def _about_prompt(status: int, text: str) -> str:
+    """What a server has against this one prompt, or `""`."""
+    if status == 413 or (status in (400, 422) and _TOO_LONG.search(text)):
+        return "prompt_too_long"
+    if status in (400, 422):
+        return "content_filter" if _FILTERED.search(text) else "bad_request"
+    return ""
 
 
 def from_connection(error: openai.APIConnectionError, url: str) -> RequestFailed:

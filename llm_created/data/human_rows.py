@@ -45,7 +45,11 @@ def load_hub(task: Task, human: Human, load: Load | None = None) -> dict[str, li
     except (OSError, ValueError, RuntimeError) as error:
         raise RunFailed(f"cannot load {human.path!r} from the Hub ({shorten(str(error), 160)}): {_INSTEAD}") from error
     names = {name for hub, _ in human.splits.values() for name in hub.split("+")}
-    pools = {name: _hub_rows(task, human, name, source.get(name)) for name in sorted(names)}
+    return _cut(human, {name: _hub_rows(task, human, name, source.get(name)) for name in sorted(names)})
+
+
+def _cut(human: Human, pools: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
+    """The Hub's splits as ours."""
     taken: set[str] = set()
     parts: dict[str, list[Row]] = {}
     for split, (hub, size) in human.splits.items():

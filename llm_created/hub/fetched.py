@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -112,31 +112,41 @@ def _download(repo: str, config: str, sha: str | None, paths: list[str], problem
     """A configuration's files by name, once their names and sizes are known to be what they may be."""
     from huggingface_hub import HfApi, hf_hub_download
 
-    there = [path.removeprefix(f"{config}/") for path in sorted(paths) if path.startswith(f"{config}/")]
-    parquet = [name for name in there if name.endswith(".parquet")]
+    most = dict.fromkeys(_parquet(config, paths, problems), MAX_PARQUET_FILE) | {
+        RUN_FILE: MAX_RUN_FILE,
+        REPLIES_FILE: MAX_REPLIES_FILE,
+    }
+    listed = HfApi().get_paths_info(repo, [f"{config}/{name}" for name in most], repo_type="dataset", revision=sha)
+    sizes = {one.path.removeprefix(f"{config}/"): getattr(one, "size", None) for one in listed}
+    _check_sizes(sizes, most, problems)
+    fetched = {
+        name: Path(hf_hub_download(repo, f"{config}/{name}", repo_type="dataset", revision=sha)) for name in most
+    }
+    _check_sizes({name: path.stat().st_size for name, path in fetched.items()}, most, problems)
+    return fetched
+
+
+def _parquet(config: str, paths: Sequence[str], problems: Problems) -> list[str]:
+    """The names of a configuration's files of rows."""
+    names = [path.removeprefix(f"{config}/") for path in sorted(paths) if path.startswith(f"{config}/")]
+    parquet = [name for name in names if name.endswith(".parquet")]
     for name in parquet:
         if not split_of(name):
             problems.add(f"{shorten(repr(name), 100)} is no file of the splits train and validation")
     if len(parquet) > MAX_PARQUET_FILES:
         problems.add(f"it has {len(parquet):,} files of rows, {MAX_PARQUET_FILES} are the most")
     problems.refuse()
-    most = dict.fromkeys(parquet, MAX_PARQUET_FILE) | {RUN_FILE: MAX_RUN_FILE, REPLIES_FILE: MAX_REPLIES_FILE}
-    listed = HfApi().get_paths_info(repo, [f"{config}/{name}" for name in most], repo_type="dataset", revision=sha)
-    sizes = {one.path: getattr(one, "size", None) for one in listed}
-    for name, size in ((name, sizes.get(f"{config}/{name}")) for name in most):
+    return parquet
+
+
+def _check_sizes(sizes: Mapping[str, int | None], most: Mapping[str, int], problems: Problems) -> None:
+    for name, limit in most.items():
+        size = sizes.get(name)
         if size is None:
             problems.add(f"{name} is missing")
-        elif size > most[name]:
-            problems.add(f"{name} has {size:,} bytes, {most[name]:,} are the most")
+        elif size > limit:
+            problems.add(f"{name} has {size:,} bytes, {limit:,} are the most")
     problems.refuse()
-    fetched = {
-        name: Path(hf_hub_download(repo, f"{config}/{name}", repo_type="dataset", revision=sha)) for name in most
-    }
-    for name, path in fetched.items():
-        if path.stat().st_size > most[name]:
-            problems.add(f"{name} has {path.stat().st_size:,} bytes, {most[name]:,} are the most")
-    problems.refuse()
-    return fetched
 
 
 def _fits(about: Mapping[str, Any], config: str, found: Mapping[str, list[Any]], problems: Problems) -> None:
@@ -152,21 +162,27 @@ def _fits(about: Mapping[str, Any], config: str, found: Mapping[str, list[Any]],
 
 
 def _config(repo: str, config: str, paths: list[str]) -> str:
-    found = sorted(path.removesuffix(f"/{REPLIES_FILE}") for path in paths if path.endswith(f"/{REPLIES_FILE}"))
-    known = [name for name in found if name in STRATEGIES]
-    if found and not known:
-        odd = ", ".join(shorten(repr(name), 40) for name in found[:3])
-        raise RunFailed(f"{repo}: no configuration of a run is called {odd}: they are called {', '.join(STRATEGIES)}")
-    found = known
-    if not found:
-        raise UsageError(
-            f"{repo} was not pushed with its journal (`with_journal=True`), so its rows cannot be made again"
-        )
+    """The configuration that is meant."""
+    found = _with_journal(repo, paths)
     if config and config not in found:
         raise UsageError(f"{repo} has no configuration {config!r} with a journal: it has {', '.join(found)}")
     if not config and len(found) > 1:
         raise UsageError(f"{repo} has several configurations: give `from` {repo}@NAME with one of {', '.join(found)}")
     return config or found[0]
+
+
+def _with_journal(repo: str, paths: list[str]) -> list[str]:
+    """The configurations that were pushed with their journals."""
+    found = sorted(path.removesuffix(f"/{REPLIES_FILE}") for path in paths if path.endswith(f"/{REPLIES_FILE}"))
+    known = [name for name in found if name in STRATEGIES]
+    if found and not known:
+        odd = ", ".join(shorten(repr(name), 40) for name in found[:3])
+        raise RunFailed(f"{repo}: no configuration of a run is called {odd}: they are called {', '.join(STRATEGIES)}")
+    if not known:
+        raise UsageError(
+            f"{repo} was not pushed with its journal (`with_journal=True`), so its rows cannot be made again"
+        )
+    return known
 
 
 def _identity(about: Mapping[str, Any], settings: Settings, problems: Problems) -> Identity | None:

@@ -57,7 +57,7 @@ class Merged:
         """
         old = head.text(card.NAME)
         before, _ = split(old, self.how.repo)
-        configs = [str(one.get("config_name")) for one in before.get("configs") or () if isinstance(one, dict)]
+        configs = _names(before)
         there = [path for path in head.paths if path.startswith(f"{self.config}/")]
         if (there or self.config in configs) and not self.how.replace:
             self._same_run(head.text(f"{self.config}/{RUN_FILE}"))
@@ -142,3 +142,8 @@ def _object(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _names(head: Mapping[str, Any]) -> list[str]:
+    """The configurations that a card's head names."""
+    return [str(one.get("config_name")) for one in head.get("configs") or () if isinstance(one, dict)]

@@ -132,27 +132,33 @@ class AttrPrompt:
             return prompt.compose(task, guide, self.identity.instruction, turn.label, turn.drawn, others)
         step = self._steps[turn.position]
         if step.kind == "alike":
-            others = [label for label in self._labels if label != step.label]
-            wanted = (
-                f"The labels are: {'; '.join(self._labels)}.\nGive the {ALIKE} labels that are most easily taken for "
-                f"{json.dumps(step.label, ensure_ascii=False)}, the nearest first, word for word."
-            )
-            return prompt.list_of(guide, wanted), None
+            return prompt.list_of(guide, self._ask_alike(step)), None
         about = next(one.about for one in self._dimensions if one.name == step.dimension)
-        others = self._alike(step.label) if step.label else []
-        if step.kind in _ASKED:
-            wanted = f"Examples differ in an attribute: {about}. Give {VALUES} different values, a few words each."
-            if step.label:
-                wanted += f"\nThey **must** suit examples whose label is {_quoted(step.label)}"
-                wanted += f", and not those labelled {' or '.join(map(_quoted, others))}." if others else "."
-            return prompt.list_of(guide, wanted), None
+        wanted = self._ask_values(step, about) if step.kind in _ASKED else self._ask_filter(step, about)
+        return prompt.list_of(guide, wanted), None
+
+    def _ask_alike(self, step: Step) -> str:
+        return (
+            f"The labels are: {'; '.join(self._labels)}.\nGive the {ALIKE} labels that are most easily taken for "
+            f"{_quoted(step.label)}, the nearest first, word for word."
+        )
+
+    def _ask_values(self, step: Step, about: str) -> str:
+        wanted = f"Examples differ in an attribute: {about}. Give {VALUES} different values, a few words each."
+        if not step.label:
+            return wanted
+        others = " or ".join(map(_quoted, self._alike(step.label)))
+        unlike = f", and not those labelled {others}." if others else "."
+        return f"{wanted}\nThey **must** suit examples whose label is {_quoted(step.label)}{unlike}"
+
+    def _ask_filter(self, step: Step, about: str) -> str:
         values = "\n".join(f"- {value}" for value in self._found.get(step._replace(kind="values"), ()))
-        wanted = (
+        others = " or ".join(map(_quoted, self._alike(step.label)))
+        return (
             f"Here are values of an attribute: {about}. They were meant for the label {_quoted(step.label)}.\n"
-            f"{values}\n\nGive those that would suit examples labelled {' or '.join(map(_quoted, others))} as well, "
+            f"{values}\n\nGive those that would suit examples labelled {others} as well, "
             'word for word. If there are none, give "none".'
         )
-        return prompt.list_of(guide, wanted), None
 
     def read(self, turn: Turn, text: str) -> list[Row | Reason]:
         """The row of a reply, if it is what was asked for; a list is remembered."""
@@ -185,15 +191,20 @@ class AttrPrompt:
             return
         done = [self._steps[turn.position]]
         while done:
-            before = [step for step in self._open if self._is_ready(step)]
-            self._open -= set(done)
-            ready = [step for step in self._open if step not in before and self._is_ready(step)]
-            done = [step for step in ready if self.void(self._place[step])]
+            ready, done = self._set_free(done), []
             for step in ready:
-                if step not in done:
+                if self.void(self._place[step]):
+                    done.append(step)
+                else:
                     heapq.heappush(self._ready, self._place[step])
         if not self._open:
             self._all_there()
+
+    def _set_free(self, done: Sequence[Step]) -> list[Step]:
+        """The steps that waited for nothing but these."""
+        before = [step for step in self._open if self._is_ready(step)]
+        self._open -= set(done)
+        return [step for step in self._open if step not in before and self._is_ready(step)]
 
     def _all_there(self) -> None:
         """Say so if the set-up has no value for a row to have."""

@@ -50,17 +50,21 @@ def equal_budget(runs: Sequence[Ledger], at: str, wanted: float | None) -> float
     """What every run is cut to: what is wanted, or the smallest total."""
     if wanted is not None and not wanted > 0:
         raise UsageError(f"`budget` must be above 0, not {wanted:g}")
-    totals = [run.total(at) for run in runs]
-    for run, total in zip(runs, totals, strict=True):
-        name = f"the run {run.about['run']}"
-        if math.isnan(total):
-            raise UsageError(f"the price of {name} is not known (`price` of create): compare `at` tokens")
-        if not total:
-            raise UsageError(f"{name} {'was free' if at == 'dollars' else f'has no {at}'}: compare `at` calls")
-        if wanted is not None and wanted > total:
-            raise UsageError(f"`budget` {wanted:g}: {name} has {amount(at, total)}; give no more, or grow that run")
-    budget = min(totals) if wanted is None else wanted
+    smallest = min([_total(run, at, wanted) for run in runs])
+    budget = smallest if wanted is None else wanted
     return max(int(budget), 1) if at == "rows" else budget
+
+
+def _total(run: Ledger, at: str, wanted: float | None) -> float:
+    """All that a run used, if that is known and enough."""
+    total, name = run.total(at), f"the run {run.about['run']}"
+    if math.isnan(total):
+        raise UsageError(f"the price of {name} is not known (`price` of create): compare `at` tokens")
+    if not total:
+        raise UsageError(f"{name} {'was free' if at == 'dollars' else f'has no {at}'}: compare `at` calls")
+    if wanted is not None and wanted > total:
+        raise UsageError(f"`budget` {wanted:g}: {name} has {amount(at, total)}; give no more, or grow that run")
+    return total
 
 
 def amount(at: str, value: float) -> str:
@@ -104,34 +108,48 @@ def _by_run(found: Sequence[dict[str, Any]], fewest: int) -> dict[str, list[str]
 def lines_of(found: Sequence[dict[str, Any]], same: bool, budget: str, fewest: int) -> Iterator[_Line]:
     """The table, line by line: what a line is, and for each run the parts of its cell; a heading has no cells."""
 
-    def figure(label: str, name: str, form: str, of: str = "") -> _Line:
-        values = [(one[of] or {}).get(name) if of else one[name] for one in found]
-        return label, [["-" if value is None else form.format(value)] for value in values]
-
     yield "run", [[one["run"], *([f"({one['name']})"] if one["name"] else [])] for one in found]
-    yield figure("task", "task", "{}")
+    yield _figure(found, "task", "task", "{}")
     names = [dict.fromkeys(str(one[name]) for name in ("method", "strategy") if one.get(name)) for one in found]
     yield "method", [", ".join(of).split(" ") for of in names]
-    yield figure("model", "model", "{}")
+    yield _figure(found, "model", "model", "{}")
     yield f"at {budget} each", []
+    yield from _cost_lines(found)
+    if same:
+        yield from _label_lines(found)
+    if fewest:
+        yield f"on the first {fewest:,} rows of each", []
+        yield from _text_lines(found, same)
+    yield from _score_lines(found)
+
+
+def _figure(found: Sequence[dict[str, Any]], label: str, name: str, form: str, of: str = "") -> _Line:
+    values = [(one[of] or {}).get(name) if of else one[name] for one in found]
+    return label, [["-" if value is None else form.format(value)] for value in values]
+
+
+def _cost_lines(found: Sequence[dict[str, Any]]) -> Iterator[_Line]:
+    """What it took, what was kept, and why the rest was not."""
     votes = any(one["votes"] for one in found)
-    yield from (figure(*line) for line in _COSTS if votes or line[1] != "votes")
+    yield from (_figure(found, *line) for line in _COSTS if votes or line[1] != "votes")
     yield "rejected", [[f"{sum(one['reasons'].values()):,}"] for one in found]
     reasons = sum((Counter(one["reasons"]) for one in found), Counter[str]())
     for code, _ in reasons.most_common():
         yield f"· {code}", [[f"{one['reasons'].get(code, 0):,}"] for one in found]
-    if same:
-        yield figure("commonest answer", "label", "{}", of="balance")
-        yield figure("· its share", "largest", "{:.1%}", of="balance")
-        yield figure("entropy of answers, 0–1", "entropy", "{:.3f}", of="balance")
-        for kind in sorted({kind for one in found for kind in one["agreement"]}):
-            yield f"agreement: {kind}", [_agreed(one["agreement"].get(kind)) for one in found]
-    if fewest:
-        yield f"on the first {fewest:,} rows of each", []
-        for line in _TEXTS if same else [line for line in _TEXTS if line[1] not in ("aps_intra", "aps_inter")]:
-            if any(one["texts"].get(line[1]) is not None for one in found):
-                yield figure(*line, of="texts")
-    yield from _score_lines(found)
+
+
+def _label_lines(found: Sequence[dict[str, Any]]) -> Iterator[_Line]:
+    yield _figure(found, "commonest answer", "label", "{}", of="balance")
+    yield _figure(found, "· its share", "largest", "{:.1%}", of="balance")
+    yield _figure(found, "entropy of answers, 0–1", "entropy", "{:.3f}", of="balance")
+    for kind in sorted({kind for one in found for kind in one["agreement"]}):
+        yield f"agreement: {kind}", [_agreed(one["agreement"].get(kind)) for one in found]
+
+
+def _text_lines(found: Sequence[dict[str, Any]], same: bool) -> Iterator[_Line]:
+    for line in _TEXTS if same else [line for line in _TEXTS if line[1] not in ("aps_intra", "aps_inter")]:
+        if any(one["texts"].get(line[1]) is not None for one in found):
+            yield _figure(found, *line, of="texts")
 
 
 def _agreed(entry: dict[str, Any] | None) -> list[str]:
