@@ -131,8 +131,8 @@ def table(kind: str, task: Task, judged: Iterable[tuple[int, int | None, str]]) 
         unanimous += len(set(votes)) == 1
         total += len(votes)
         unread += votes.count(None)
-        row, column = (given, answer) if task.labels else (0, None if answer is None else 0 if same else 1)
-        cells[row, len(labels) if column is None else column] += 1
+        column = len(labels) if answer is None else answer if task.labels else int(not same)
+        cells[given if task.labels else 0, column] += 1
     names = list(task.labels or _OTHER[:1])
     counts = [[cells[row, column] for column in range(len(labels) + 1)] for row in range(len(names))]
     undecided = sum(row[-1] for row in counts)

@@ -192,10 +192,13 @@ def figures(
     vectors = embeddings.texts(rows) if embeddings and rows else None
     labels = None if part.task.variable else [row.answer for row in rows]
     found["texts"] = {"rows": len(rows)} | diversity.figures([text(row) for row in rows], vectors, labels)
-    found["scores"] = (
-        [line for line in score_lines(results, journal.folder.name) if line["train_set"] != "human"] if results else []
-    )
+    found["scores"] = _scores(results, journal) if results else []
     return found
+
+
+def _scores(results: str, journal: Journal) -> list[dict[str, Any]]:
+    """Those of models trained on the run."""
+    return [line for line in score_lines(results, journal.folder.name) if line["train_set"] != "human"]
 
 
 def _counted(part: Ledger, most: int | None) -> dict[str, Any]:
@@ -207,7 +210,6 @@ def _counted(part: Ledger, most: int | None) -> dict[str, Any]:
     reasons[SURPLUS] += int(_sum(turns, "kept")) - len(answers)
     answers = answers[:most]
     labels = by_label(part.task, Funnel(answers=Counter(answers)))
-    even = diversity.balance(list(labels.values()))
     kept, calls = len(answers), _sum(turns, "calls")
     tokens = sum(turn.of("tokens", None) for turn in turns)
     return part.about | {
@@ -223,7 +225,7 @@ def _counted(part: Ledger, most: int | None) -> dict[str, Any]:
         "tokens_per_row": _per(tokens, kept),
         "reasons": {code: reasons[code] for code in sorted(reasons) if reasons[code]},
         "labels": labels,
-        "balance": even._asdict() | {"label": max(labels, key=lambda label: labels[label])} if even else None,
+        "balance": _balance(labels),
         "agreement": _agreement([one for turn in turns for one in turn.verdicts]),
         "uncounted": part.uncounted,
     }
@@ -235,6 +237,12 @@ def _sum(turns: Sequence[Turn], name: str) -> Any:
 
 def _per(many: float, of: float) -> float | None:
     return many / of if of else None
+
+
+def _balance(labels: Mapping[str, int]) -> dict[str, Any] | None:
+    """How even the labels are, and the commonest."""
+    even = diversity.balance(list(labels.values()))
+    return even._asdict() | {"label": max(labels, key=lambda label: labels[label])} if even else None
 
 
 def _agreement(verdicts: Sequence[_Verdict]) -> dict[str, dict[str, Any]]:

@@ -42,16 +42,20 @@ def _in_objects(text: str, options: Sequence[str], task: Task | None) -> tuple[i
     """What the last object with an answer names, and the last explanation."""
     of_options, of_answer = (fold(task.options), fold(task.answer)) if task else ("options", "answer")
     inputs = set(map(fold, task.inputs)) if task else set()
-    found = [value for value in objects(text) if not isinstance(value, Reason)]
     answers, said = [], ""
-    for value in (inner for one in found for inner in _flat(one)):
-        by_name = {fold(key): item for key, item in value.items()}
-        explanation = by_name.get("explanation")
-        said = explanation if isinstance(explanation, str) else said
+    for by_name in _by_name(text):
+        if isinstance(by_name.get("explanation"), str):
+            said = by_name["explanation"]
         if not _is_echo(by_name.keys(), of_options, inputs):
-            named = [by_name[name] for name in ("answer", "label", of_answer) if name in by_name]
-            answers += named[:1]
+            answers += [by_name[name] for name in ("answer", "label", of_answer) if name in by_name][:1]
     return (named_option(answers[-1], options) if answers else None), said
+
+
+def _by_name(text: str) -> Iterator[dict[str, Any]]:
+    """Each object of a reply, and those inside it, with its keys folded."""
+    for one in objects(text):
+        for value in () if isinstance(one, Reason) else _flat(one):
+            yield {fold(key): item for key, item in value.items()}
 
 
 def _in_words(text: str, options: Sequence[str]) -> int | None:

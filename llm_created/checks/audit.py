@@ -120,6 +120,14 @@ def _records(path: Path, task: Task) -> Iterator[Row | Reason]:
         yield fields.read_line(task, columns, record, table=True)
 
 
+def _duplicate(found: Found, number: int, before: int) -> None:
+    row = found.rows[number]
+    other = _answer(row) != _answer(found.rows[before])
+    found.otherwise += other
+    detail = f"the same as row {before}" + (", with another answer" if other else "")
+    found.duplicates.append(Finding(number, row, Reason(DUPLICATE, detail)))
+
+
 def search(
     found: Found,
     near: NearDuplicates | None = None,
@@ -142,10 +150,7 @@ def search(
         told("rows searched", done, len(found.rows))
         before = first.setdefault(row.key, number)
         if before != number:
-            other = _answer(row) != _answer(found.rows[before])
-            found.otherwise += other
-            detail = f"the same as row {before}" + (", with another answer" if other else "")
-            found.duplicates.append(Finding(number, row, Reason(DUPLICATE, detail)))
+            _duplicate(found, number, before)
         leak = known.leak(row) if known else None
         if leak:
             found.leaks.append((Finding(number, row, leak.reason), leak))

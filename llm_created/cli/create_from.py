@@ -30,11 +30,7 @@ def run_of(args: argparse.Namespace) -> tuple[Settings, Published]:
     Raises:
         UsageError: something is given that would make it another run.
     """
-    for name in _DECIDED:
-        # With --near-duplicates it is the model of that check.
-        if getattr(args, name) and not (name == "embedding_model" and args.near_duplicates is not None):
-            named = "the task" if name == "task" else f"`{name}`"
-            raise UsageError(f"--from takes the run as it was published: leave out {named}")
+    _refuse(args)
     settings = Settings.of(args)
     settings.check()
     found = fetch(args.from_repo, settings)
@@ -51,6 +47,15 @@ def run_of(args: argparse.Namespace) -> tuple[Settings, Published]:
     if settings.balance and found.identity.task.labels is None:
         raise UsageError(f"--balance evens out fixed labels, and each row of {found.name} has its own options")
     return settings, replace(found, taken=taken, grows=args.num_rows is not None)
+
+
+def _refuse(args: argparse.Namespace) -> None:
+    """Say what would make it another run."""
+    for name in _DECIDED:
+        # With --near-duplicates it is the model of that check.
+        if getattr(args, name) and not (name == "embedding_model" and args.near_duplicates is not None):
+            named = "the task" if name == "task" else f"`{name}`"
+            raise UsageError(f"--from takes the run as it was published: leave out {named}")
 
 
 def agreed(found: Published, settings: Settings, say: Callable[[str], None]) -> None:

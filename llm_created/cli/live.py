@@ -21,11 +21,7 @@ _PLAIN_EVERY = 5.0
 
 def describe(tally: Tally, now: float, width: int = 80) -> list[str]:
     """A run in one line or two: rows, calls, tokens, dollars so far and expected, time left; and rejects by reason."""
-    parts = [f"{tally.kept}/{tally.target} rows"]
-    if tally.calls or tally.in_flight:
-        parts.append(f"{tally.calls} calls" + (f" +{tally.in_flight}" if tally.in_flight else ""))
-    elif tally.replayed:
-        parts.append(f"{tally.replayed} replies read")
+    parts = [f"{tally.kept}/{tally.target} rows", *_calls(tally)]
     parts += _spent(tally.budget, tally.expected_calls) if tally.budget is not None else []
     if tally.calls and tally.started and tally.kept < tally.target:
         parts.append(f"{_clock((now - tally.started) / tally.calls * tally.expected_calls)} left")
@@ -34,6 +30,12 @@ def describe(tally: Tally, now: float, width: int = 80) -> list[str]:
         by_reason = ", ".join(f"{code} {count}" for code, count in tally.reasons.most_common())
         lines.append(f"  {sum(tally.reasons.values())} rejected: {by_reason}")
     return [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
+
+
+def _calls(tally: Tally) -> list[str]:
+    if tally.calls or tally.in_flight:
+        return [f"{tally.calls} calls" + (f" +{tally.in_flight}" if tally.in_flight else "")]
+    return [f"{tally.replayed} replies read"] if tally.replayed else []
 
 
 def _spent(budget: Budget, expected_calls: int) -> list[str]:

@@ -189,14 +189,20 @@ def _hub(spec: str) -> Rows:
     try:
         task = tasks.from_example(hf_hub_download(repo, "task.json", repo_type="dataset")).task
         loaded = datasets.load_dataset(repo, config or None, split="train")
-        runs = [name for name in HfApi().list_repo_files(repo, repo_type="dataset") if name.endswith(f"/{RUN_FILE}")]
-        named = [name for name in runs if not config or name == f"{config}/{RUN_FILE}"]
-        known = named[0] if len(named) == 1 else None
+        known = _run_file(HfApi().list_repo_files(repo, repo_type="dataset"), config)
         about = files.read_json(hf_hub_download(repo, known, repo_type="dataset")) if known else {}
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise RunFailed(f"cannot load {spec!r} from the Hub: {shorten(str(error), 160)}") from None
     about = about if isinstance(about, dict) else {}
     return Rows(spec, task, read_records(task, loaded, spec), "created", about | {"repo": repo, "config": config})
+
+
+def _run_file(paths: Iterable[str], config: str) -> str | None:
+    """The file that says which run wrote a configuration, or the only one where none is named."""
+    named = [
+        path for path in paths if path == f"{config}/{RUN_FILE}" or (not config and path.endswith(f"/{RUN_FILE}"))
+    ]
+    return named[0] if len(named) == 1 else None
 
 
 def read_records(task: Task, records: Iterable[Any], name: str, table: bool = True) -> list[Row]:

@@ -133,12 +133,10 @@ def evaluate(
     sizes = sorted({max(1, round(len(train.rows) * fraction)) for fraction in FRACTIONS})
     by_size = {size: _predictions(train.task, seen, train.rows[:size], tests) for size in sizes}
     by_human = _predictions(train.task, seen, people, tests) if people else None
-    scored = [
-        _scored(
-            test, {size: by_size[size][at] for size in sizes}, by_human[at] if by_human else None, train.rows, people
-        )
-        for at, test in enumerate(tests)
-    ]
+    scored = []
+    for at, test in enumerate(tests):
+        curve = {size: predictions[at] for size, predictions in by_size.items()}
+        scored.append(_scored(test, curve, by_human[at] if by_human else None, train.rows, people))
     return Trial(train, whole, people, seen, seed, scored, environment, time.monotonic() - started)
 
 
@@ -199,11 +197,15 @@ def _predictions(task: Task, seen: Features, rows: Sequence[Row], tests: Sequenc
     return [model.predict(test.rows) for test in tests]
 
 
+def _right(predictions: Sequence[int], answers: Sequence[int]) -> list[bool]:
+    return [predicted == answer for predicted, answer in zip(predictions, answers, strict=True)]
+
+
 def _scored(
     test: _Test, by_size: dict[int, list[int]], by_human: list[int] | None, train: Sequence[Row], people: Sequence[Row]
 ) -> Scored:
     answers = [row.answer for row in test.rows]
-    right = {size: [p == a for p, a in zip(said, answers, strict=True)] for size, said in by_size.items()}
+    right = {size: _right(said, answers) for size, said in by_size.items()}
     *_, whole = by_size
     leaked = _leaked(test.rows, train)
     if leaked:
@@ -218,9 +220,7 @@ def _scored(
         last_step=mcnemar(*list(right.values())[-2:]) if len(right) > 1 else None,
         human=score(by_human, answers) if by_human else None,
         human_predictions=tuple(by_human or ()),
-        against_human=mcnemar(right[whole], [p == a for p, a in zip(by_human, answers, strict=True)])
-        if by_human
-        else None,
+        against_human=mcnemar(right[whole], _right(by_human, answers)) if by_human else None,
         human_leaked=_leaked(test.rows, people),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import RunFailed, UsageError
@@ -158,6 +158,10 @@ def said(error: BaseException) -> str:
     return shorten(str(error), 120)
 
 
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[tuple[Any, Any]]:
+    return value.items() if isinstance(value, dict) else enumerate(value)
+
+
 def _unfit(value: Any) -> Iterator[str]:
     """What neither SQLite, nor Arrow, nor a later reading bears, wherever it stands."""
     waiting = [("", value, 0)]
@@ -166,8 +170,7 @@ def _unfit(value: Any) -> Iterator[str]:
         if depth > _MAX_DEPTH:
             yield f"{where} is nested more than {_MAX_DEPTH} deep"
         elif isinstance(one, dict | list):
-            pairs = one.items() if isinstance(one, dict) else enumerate(one)
-            waiting += [(f"{where}.{key}".lstrip("."), inner, depth + 1) for key, inner in pairs]
+            waiting += [(f"{where}.{key}".lstrip("."), inner, depth + 1) for key, inner in _inside(one)]
             if isinstance(one, dict) and not all(map(storable, one)):
                 yield f"{where or 'it'} has a key with a lone surrogate"
         elif isinstance(one, str) and not storable(one):

@@ -259,15 +259,14 @@ def _is_wrapper(head: str) -> bool:
     return head.rstrip().endswith("[") and head.count("{") == 1
 
 
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _unwrap(task: Task, value: dict[str, Any], depth: int = 0) -> Iterator[Mapping[str, Any]]:
     """The rows in an object: itself, or what a wrapping object (`{"examples": [...]}`) holds."""
     names = {fold(field) for field in (*task.inputs, task.answer)}
-    nested = [
-        item
-        for inner in value.values()
-        for item in (inner if isinstance(inner, list) else [inner])
-        if isinstance(item, dict)
-    ]
+    nested = [item for inner in value.values() for item in _listed(inner) if isinstance(item, dict)]
     if depth < 3 and nested and not names.intersection(fold(key) for key in value):
         for item in nested:
             yield from _unwrap(task, item, depth + 1)

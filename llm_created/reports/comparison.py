@@ -74,11 +74,7 @@ def amount(at: str, value: float) -> str:
 
 def told(runs: Sequence[Ledger], found: Sequence[dict[str, Any]], fewest: int) -> Iterator[str]:
     """What a reader must know before two cells are held against each other, one line each."""
-    if not same_task(runs):
-        names = ", ".join(sorted({str(run.about["task"]) for run in runs}))
-        yield f"the runs are of different tasks ({names}): labels and scores are left out, texts differ by nature"
-    elif len({json.dumps(run.identity["example"]) for run in runs if run.identity.get("example")}) > 1:
-        yield "the runs began from different formatting examples"
+    yield from _unlike(runs)
     for note, of in _by_run(found, fewest).items():
         yield f"{', '.join(of)}: {note}"
     if any(one["votes"] for one in found):
@@ -87,6 +83,15 @@ def told(runs: Sequence[Ledger], found: Sequence[dict[str, Any]], fewest: int) -
         yield "the texts are not compared: a run has no rows at this budget"
     if any(one["scores"] for one in found):
         yield "accuracies are of models trained on as many rows as stand beside them, whatever `at` says"
+
+
+def _unlike(runs: Sequence[Ledger]) -> Iterator[str]:
+    """In what the runs are not alike."""
+    if not same_task(runs):
+        names = ", ".join(sorted({str(run.about["task"]) for run in runs}))
+        yield f"the runs are of different tasks ({names}): labels and scores are left out, texts differ by nature"
+    elif len({json.dumps(run.identity["example"]) for run in runs if run.identity.get("example")}) > 1:
+        yield "the runs began from different formatting examples"
 
 
 def _by_run(found: Sequence[dict[str, Any]], fewest: int) -> dict[str, list[str]]:

@@ -43,7 +43,7 @@ def infer(
         "inputs": _inputs([key for key in present if key not in (answer_key, options_key)], keys),
         "answer": answer_key,
         "options": options_key or _free_name(present),
-        "labels": None if labels is None else tuple(scalar(label) or "" for label in labels),
+        "labels": None if labels is None else tuple(map(_text, labels)),
         "num_options": len(listed) if labels is None else None,
     }
 
@@ -81,9 +81,7 @@ def _check_field(key: str, value: object) -> None:
 
 def _options_key(present: Mapping[str, Any], given: str | None, keys: str) -> str | None:
     if given is not None:
-        if given not in present:
-            raise UsageError(f"`options_field` {given!r} is not a key of the example; its keys are {keys}")
-        return given
+        return _key("options_field", given, present, keys)
     lists = [key for key, value in present.items() if isinstance(value, list)]
     if several := [key for key in lists if len(lists) > 1 and fold(key) in _ANSWERS]:
         raise UsageError(f"{ONE_ANSWER}, and the field {several[0]!r} of the example is a list beside another")
@@ -92,10 +90,16 @@ def _options_key(present: Mapping[str, Any], given: str | None, keys: str) -> st
     return lists[0] if lists else None
 
 
+def _key(setting: str, given: str, present: Mapping[str, Any], keys: str) -> str:
+    if given not in present:
+        raise UsageError(f"`{setting}` {given!r} is not a key of the example; its keys are {keys}")
+    return given
+
+
 def _listed(key: str, value: object) -> list[str]:
     if not isinstance(value, list):
         raise UsageError(f"the options {key!r} must be a list, not {_kind(value)}")
-    texts = [scalar(option) or "" for option in value]
+    texts = list(map(_text, value))
     if len(texts) < 2:
         raise UsageError(f"the options {key!r} need two or more entries, not {len(texts)}: {value!r}")
     folded = [fold(text) for text in texts]
@@ -110,16 +114,14 @@ def _answer_key(
     present: Mapping[str, Any], options_key: str | None, allowed: Sequence[str], given: str | None, keys: str
 ) -> str:
     if given is not None:
-        if given not in present:
-            raise UsageError(f"`answer_field` {given!r} is not a key of the example; its keys are {keys}")
-        if isinstance(present[given], list):
+        if isinstance(present[_key("answer_field", given, present, keys)], list):
             raise UsageError(f"{ONE_ANSWER}, and `answer_field` {given!r} names a list: {present[given]!r}")
         return given
     scalars = {key: value for key, value in present.items() if key != options_key and not isinstance(value, list)}
     by_name = {fold(key): key for key in reversed(scalars)}
-    named = next((by_name[name] for name in _ANSWER_NAMES if name in by_name), None)
-    if named is not None:
-        return named
+    named = [by_name[name] for name in _ANSWER_NAMES if name in by_name]
+    if named:
+        return named[0]
     known = {look(option) for option in allowed}
     fitting = [key for key, value in scalars.items() if look(scalar(value) or "") in known]
     if len(fitting) == 1:
@@ -162,6 +164,10 @@ def _inputs(rest: list[str], keys: str) -> tuple[str, ...]:
 def _free_name(present: Mapping[str, Any]) -> str:
     taken = {fold(key) for key in present}
     return next(name for name in ("options", "labels", "choices", "allowed_answers") if name not in taken)
+
+
+def _text(value: object) -> str:
+    return scalar(value) or ""
 
 
 def _kind(value: object) -> str:

@@ -208,21 +208,27 @@ class Task:
         if not isinstance(piece, Mapping):
             return Reason("not_an_object", f"{type(piece).__name__} instead of an object")
         by_name = {fold(key): value for key, value in piece.items() if isinstance(key, str)}
-        inputs = []
-        for field in self.inputs:
-            text = scalar(by_name.get(fold(field)))
-            if text is None:
-                return Reason("missing_field", field)
-            if not text or len(text) > MAX_FIELD:
-                return Reason("empty_field" if not text else "too_long", field)
-            inputs.append(text)
+        inputs = self._read_inputs(by_name)
+        if isinstance(inputs, Reason):
+            return inputs
         options = self._read_options(by_name.get(fold(self.options)))
         if isinstance(options, Reason):
             return options
         index = match(by_name.get(fold(self.answer)), options)
         if isinstance(index, Reason):
             return index
-        return self._row(tuple(inputs), options, index)
+        return self._row(inputs, options, index)
+
+    def _read_inputs(self, by_name: Mapping[str, object]) -> tuple[str, ...] | Reason:
+        texts = []
+        for field in self.inputs:
+            text = scalar(by_name.get(fold(field)))
+            if text is None:
+                return Reason("missing_field", field)
+            if not text or len(text) > MAX_FIELD:
+                return Reason("empty_field" if not text else "too_long", field)
+            texts.append(text)
+        return tuple(texts)
 
     def _read_options(self, value: object) -> tuple[str, ...] | Reason:
         if self.labels is not None and value is None:

@@ -23,6 +23,7 @@ from llm_created.analysis.ledger import AXES, Ledger, Turn, figures
 from llm_created.cli.compare import compare
 from llm_created.cli.main import main
 from llm_created.clients.base import Reply, Request, Usage
+from llm_created.clients.prices import Price
 from llm_created.creation.loop import create
 from llm_created.errors import LLMCreatedError
 from llm_created.evaluation import results
@@ -192,7 +193,7 @@ def test_the_smallest_total_is_the_budget(capsys: pytest.CaptureFixture[str]) ->
 def test_no_longer_prefix_fits(made: list[tuple[float, int]], at: str, budget: float) -> None:
     turns = [Turn(5, 0, 1 + cost, cost, cost, False, rows, [], [0] * rows, []) for cost, rows in made]
     task = Task("t", ("text",), labels=("a", "b"))
-    whole = Ledger({}, {}, task, turns, [1e6, 1e6, "x"], 1000, 0)
+    whole = Ledger({}, {}, task, turns, Price(1e6, 1e6, "x"), 1000, 0)
     kept = whole.cut(at, budget)
     assert kept.turns == turns[: len(kept.turns)]
     one_more = whole._replace(turns=turns[: len(kept.turns) + 1])

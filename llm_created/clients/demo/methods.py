@@ -92,12 +92,17 @@ def _list(user: str, rng: Random, held_out: bool) -> str:
         if rng.random() >= _FILTERED:
             return "none"
     else:
-        frame = _SEED if user.startswith("Context: ") else _CONTEXT if " contexts or domains " in user else _VALUE
-        drawn = dict.fromkeys(frame.format(**_slots(rng, held_out)) for _ in range(20 * number))
-        taken = last.removeprefix("Leave out those that are taken: ").rstrip(".").split("; ")
-        items = [item for item in drawn if item not in taken]
+        items = _made_up(user, last, 20 * number, rng, held_out)
     items = rng.sample(items, min(number, len(items)))
     return "\n".join(f"{number}. {item}" for number, item in enumerate(items, 1))
+
+
+def _made_up(user: str, last: str, number: int, rng: Random, held_out: bool) -> list[str]:
+    """Seeds, contexts or values, and none that is taken."""
+    frame = _SEED if user.startswith("Context: ") else _CONTEXT if " contexts or domains " in user else _VALUE
+    drawn = dict.fromkeys(frame.format(**_slots(rng, held_out)) for _ in range(number))
+    taken = last.removeprefix("Leave out those that are taken: ").rstrip(".").split("; ")
+    return [item for item in drawn if item not in taken]
 
 
 def _attributes(system: str, rng: Random, held_out: bool) -> str:
@@ -144,8 +149,12 @@ def _true_or_not(shape: Shape, texts: Mapping[str, str], options: Sequence[str])
         left_open = [one for one in options if fold(one) in OPEN]
         if left_open:
             return left_open[0]
-    holds = all(any(who in claim and what in claim for who, what in _pairs()) for claim in claims)
+    holds = all(map(_is_fact, claims))
     return next(one for one in options if fold(one) not in OPEN and (fold(one) in YES) is holds)
+
+
+def _is_fact(claim: str) -> bool:
+    return any(who in claim and what in claim for who, what in _pairs())
 
 
 def _weight(option: str, meanings: Sequence[str], text: str) -> tuple[int, int, int, int, str]:
@@ -217,20 +226,25 @@ def _fields(shape: Shape, asked: Asked, rng: Random, held_out: bool) -> dict[str
     if shape.varies:
         row[shape.options], row[shape.answer] = _choices(len(row[shape.options]), passage, slots, rng, held_out)
         slots |= {"all": " and ".join(row[shape.options]), "right": row[shape.answer]}
+        means = ""
     else:
-        wanted = [one for one in row[shape.options] if fold(str(one)) == fold(asked.must.get(shape.answer, ""))]
+        label = fold(asked.must.get(shape.answer, ""))
+        wanted = [one for one in row[shape.options] if fold(str(one)) == label]
         row[shape.answer] = rng.choice(wanted or row[shape.options])
-    means = "" if shape.varies else _MEANS.get(fold(str(row[shape.answer])), "")
+        means = _MEANS.get(fold(str(row[shape.answer])), "")
     slots["a"] = rng.choice(demo_facts.half(demo_facts.OPINIONS[means or "neutral"], held_out))
-    for key, frame in _frames(inputs, passage).items():
-        # One of a few words, such as "cause", stays as the example has it.
-        if fold(key) in _BY_NAME or key == shape.text or not str(row[key]).isalpha():
-            row[key] = frame.format(**slots)
+    frames = _frames(inputs, passage)
+    row |= {key: frames[key].format(**slots) for key in inputs if not _stays(key, row[key], shape)}
     if "pronoun" in map(fold, inputs):
         row[shape.text] = row[shape.text].replace("they", "*they*")
     if not shape.varies and not means:
         row[shape.text] += f" This is about {row[shape.answer]}."
     return row
+
+
+def _stays(key: str, value: object, shape: Shape) -> bool:
+    """Whether a field is one of a few words, such as "cause", which stays as the example has it."""
+    return key != shape.text and fold(key) not in _BY_NAME and str(value).isalpha()
 
 
 def _frames(inputs: Sequence[str], passage: str) -> dict[str, str]:

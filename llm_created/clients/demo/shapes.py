@@ -60,8 +60,8 @@ def recognise(example: Mapping[str, Any]) -> Shape:
     if not inputs:
         raise unknown("has no input field", keys)
     if len(inputs) == 2 and set(labels) in _YES_NO_OPEN:
-        passage = max(inputs, key=lambda key: (fold(key) in (*PASSAGES, "premise"), len(str(example[key]))))
-        question = next(key for key in inputs if key != passage)
+        passage = max(inputs, key=lambda key: _like_a_passage(key, example[key]))
+        (question,) = (key for key in inputs if key != passage)
         return Shape("open", options, answer, question, passage)
     # Where a text comes last, the labels are fixed (section 3.3 of the paper).
     fixed = keys[-1] in inputs
@@ -72,17 +72,25 @@ def recognise(example: Mapping[str, Any]) -> Shape:
     return Shape("fields", options, answer, text, labels=tuple((label,) for label in labels) if fixed else ())
 
 
+def _like_a_passage(key: str, value: object) -> tuple[bool, int]:
+    return fold(key) in (*PASSAGES, "premise"), len(str(value))
+
+
 def _answered(example: Mapping[str, Any]) -> tuple[str, str, list[str]]:
     """The keys of the options and of the answer, and the options."""
     keys = list(example)
     lists = [key for key in keys if isinstance(example[key], list)]
-    labels = [fold(scalar(option) or "") for option in example[lists[0]]] if len(lists) == 1 else []
+    labels = list(map(_folded, example[lists[0]])) if len(lists) == 1 else []
     # The answer follows the options, both where they vary and where they are fixed.
     order = keys[keys.index(lists[0]) + 1 :] + keys if labels else []
-    answer = next((key for key in order if key not in lists and fold(scalar(example[key]) or "") in labels), None)
+    answer = next((key for key in order if key not in lists and _folded(example[key]) in labels), None)
     if len(labels) < 2 or answer is None:
         raise unknown("has no list of options with its answer among them", keys)
     return lists[0], answer, labels
+
+
+def _folded(value: object) -> str:
+    return fold(scalar(value) or "")
 
 
 def _of_one_text(labels: Sequence[str], fixed: bool) -> tuple[str, tuple[tuple[str, ...], ...]] | None:
@@ -90,14 +98,17 @@ def _of_one_text(labels: Sequence[str], fixed: bool) -> tuple[str, tuple[tuple[s
     if set(labels) in _YES_NO:
         return "closed", ()
     opinions = tuple((OPINION_NAMES.get(label, label),) for label in labels)
-    topics = tuple(
-        tuple(_TOPICS.get(part, part) for part in re.split(r" ?[/&,] ?(?:and )?| and ", label)) for label in labels
-    )
+    topics = tuple(map(_topics, labels))
     for kind, tables, meant in (("opinion", demo_facts.OPINIONS, opinions), ("topic", demo_facts.TOPICS, topics)):
         parts = [part for label in meant for part in label]
         if len(set(parts)) == len(parts) and set(parts) <= tables.keys():
             return kind, meant
     return None if fixed else ("choice", ())
+
+
+def _topics(label: str) -> tuple[str, ...]:
+    """The topics that a label names, such as "Sci/Tech"."""
+    return tuple(_TOPICS.get(part, part) for part in re.split(r" ?[/&,] ?(?:and )?| and ", label))
 
 
 def make(shape: Shape, example: Mapping[str, Any], rng: Random, held_out: bool) -> Made:
