@@ -64,7 +64,7 @@ def __getattr__(name: str) -> Any:
     if name == "Builder":
         from .tasks import builtin as tasks
 
-        if tasks.reading:
+        if tasks.reading.get():
             return tasks.TaskFile
     value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
     globals()[name] = value

@@ -21,10 +21,10 @@ from .funnel import Funnel
 from .funnel import balance as by_label
 
 AXES = ("calls", "tokens", "dollars", "rows")
-_Verdict = tuple[str, int, int | None]
+Judged = tuple[str, int, int | None]
 
 
-class Turn(NamedTuple):
+class Entry(NamedTuple):
     """What one turn cost, its share of the votes included, and what came of it.
 
     `rows` are the answers of the rows that were emitted once it was merged; where rows are held back for balance, some
@@ -40,7 +40,7 @@ class Turn(NamedTuple):
     kept: int
     reasons: list[str]
     rows: list[int]
-    verdicts: list[_Verdict]
+    judgements: list[Judged]
 
     def of(self, at: str, price: Price | None) -> float:
         """What it takes of a budget."""
@@ -57,14 +57,14 @@ class Ledger(NamedTuple):
     """A run up to a budget.
 
     A call is a request that was answered; a turn that asks for a list is one, and gives no row. Votes on rows belong
-    to no turn: together they are split over the turns by how many verdicts there are on their rows. Rows that a turn
+    to no turn: together they are split over the turns by how many judgements there are on their rows. Rows that a turn
     gave beyond the number wanted count as kept, since they were paid for.
 
     Attributes:
         about (`dict[str, Any]`): run, name, task, method, strategy, model.
         identity (`dict[str, Any]`): the run's identity.
         task (`Task`): its task.
-        turns (`list[Turn]`): what each turn cost and gave, in order.
+        turns (`list[Entry]`): what each turn cost and gave, in order.
         price (`Price`, *optional*): the model's.
         target (`int`): the rows that were wanted.
         uncounted (`int`): calls that are in no turn: retries, lost requests, replies that no turn reads.
@@ -73,7 +73,7 @@ class Ledger(NamedTuple):
     about: dict[str, Any]
     identity: dict[str, Any]
     task: Task
-    turns: list[Turn]
+    turns: list[Entry]
     price: Price | None
     target: int
     uncounted: int
@@ -119,18 +119,18 @@ class Ledger(NamedTuple):
         return list(islice(kept_rows(journal, self.task), sum(len(turn.rows) for turn in self.turns)))
 
 
-def _turns(journal: Journal) -> list[Turn]:
-    read, votes, judged = journal.turn_costs(), journal.spent_on_votes(), _verdicts(journal)
-    all_verdicts = sum(map(len, judged.values())) or 1
+def _turns(journal: Journal) -> list[Entry]:
+    read, votes, judged = journal.turn_costs(), journal.spent_on_votes(), _judged(journal)
+    whole = sum(map(len, judged.values())) or 1
     turns = []
     for one, rows in zip(read, _emitted(journal.order(), [one.pieces for one in read]), strict=True):
-        verdicts = [said for code, row, _ in one.pieces if code != "duplicate" for said in judged.get(row, ())]
-        share = len(verdicts) / all_verdicts
+        judgements = [said for code, row, _ in one.pieces if code != "duplicate" for said in judged.get(row, ())]
+        share = len(judgements) / whole
         asked_of_judges, sent = share * votes.calls, one.prompt_tokens + share * votes.prompt_tokens
         cost = asked_of_judges, 1 + asked_of_judges, sent, one.completion_tokens + share * votes.completion_tokens
         reasons = [code for code, _, _ in one.pieces if code not in (KEPT, UNJUDGED)]
         kept = sum(code == KEPT for code, _, _ in one.pieces)
-        turns.append(Turn(one.asked, *cost, bool(one.estimated), kept, reasons, rows, verdicts))
+        turns.append(Entry(one.asked, *cost, bool(one.estimated), kept, reasons, rows, judgements))
     return turns
 
 
@@ -148,8 +148,8 @@ def _emitted(order: Mapping[str, int], pieces: Sequence[Sequence[Sequence[Any]]]
     return emitted
 
 
-def _verdicts(journal: Journal) -> dict[str, list[_Verdict]]:
-    found: dict[str, list[_Verdict]] = {}
+def _judged(journal: Journal) -> dict[str, list[Judged]]:
+    found: dict[str, list[Judged]] = {}
     for one in journal.judgements():
         found.setdefault(one.row, []).append((one.kind, one.given, one.judged))
     return found
@@ -226,12 +226,12 @@ def _counted(part: Ledger, most: int | None) -> dict[str, Any]:
         "reasons": {code: reasons[code] for code in sorted(reasons) if reasons[code]},
         "labels": labels,
         "balance": _balance(labels),
-        "agreement": _agreement([one for turn in turns for one in turn.verdicts]),
+        "agreement": _agreement([one for turn in turns for one in turn.judgements]),
         "uncounted": part.uncounted,
     }
 
 
-def _sum(turns: Sequence[Turn], name: str) -> Any:
+def _sum(turns: Sequence[Entry], name: str) -> Any:
     return sum(getattr(turn, name) for turn in turns)
 
 
@@ -245,11 +245,11 @@ def _balance(labels: Mapping[str, int]) -> dict[str, Any] | None:
     return even._asdict() | {"label": max(labels, key=lambda label: labels[label])} if even else None
 
 
-def _agreement(verdicts: Sequence[_Verdict]) -> dict[str, dict[str, Any]]:
+def _agreement(judgements: Sequence[Judged]) -> dict[str, dict[str, Any]]:
     """By kind how often the answer that was given is the one judged right; rows without a majority are set apart."""
     found = {}
-    for kind in sorted({kind for kind, _, _ in verdicts}):
-        pairs = [(given, judged) for of, given, judged in verdicts if of == kind]
+    for kind in sorted({kind for kind, _, _ in judgements}):
+        pairs = [(given, judged) for of, given, judged in judgements if of == kind]
         decided = [given == judged for given, judged in pairs if judged is not None]
         entry: dict[str, Any] = {"agree": sum(decided), "n": len(decided), "undecided": len(pairs) - len(decided)}
         if decided:

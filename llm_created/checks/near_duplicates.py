@@ -19,8 +19,8 @@ NEAR_DUPLICATE = "near_duplicate"
 class NearDuplicates(Embedder):
     """Which rows are nearly the same as one that was kept, by the cosine of their sentence embeddings.
 
-    Rows are judged one by one in their canonical order against every row that was kept, so the first is kept and
-    verdicts do not depend on how rows were batched. The search is exact. The model reads all input fields, and only
+    Rows are compared one by one in their canonical order with every row that was kept, so the first is kept and what
+    is found does not depend on how rows were batched. The search is exact. The model reads all input fields, and only
     as much of them as its window holds (256 tokens for all-MiniLM-L6-v2): longer texts are compared by their
     beginnings. Answers and options are not compared.
 
@@ -33,7 +33,7 @@ class NearDuplicates(Embedder):
     """
 
     _wanted_by: ClassVar[str] = "`near_duplicates`"
-    # The vectors of rows that wait for their verdict are kept here, those of kept rows in the matrix.
+    # The vectors of rows that wait to be compared are kept here, those of kept rows in the matrix.
     remembered: ClassVar[int] = 0
 
     def __init__(self, threshold: float, model: str) -> None:

@@ -24,18 +24,19 @@ from .progress import Tally
 LANE = -1
 # Turns over which the yield is measured: long enough to be steady, short enough to follow rising duplicates.
 _WINDOW = 50
-Verdict = tuple[str, str, str]
+# What became of a piece: a code, the id of its row, and a detail.
+Fate = tuple[str, str, str]
 # Buys one call for so many rows, or says that none can go out now.
 Buy = Callable[[Request, int, Use], bool]
 
 
 @dataclass(slots=True)
-class Merged:
+class MergedTurn:
     """A turn that is merged: what became of its pieces, and which of its rows still wait."""
 
     turn: Turn
     request: Request
-    verdicts: list[Verdict]
+    fates: list[Fate]
     waiting: deque[_Waiting] = field(default_factory=deque)
     accepted: int = 0
     emitted: int = 0
@@ -47,7 +48,7 @@ class _Waiting:
 
     number: int
     row: Row
-    merged: Merged
+    merged: MergedTurn
     index: int
     row_id: str
     judge: int = 0
@@ -84,13 +85,13 @@ class Emission:
         self._accepted: deque[int] = deque(maxlen=_WINDOW)
         self.barren = 0
         self.barren_request: Request | None = None
-        self._queue: deque[Merged] = deque()
+        self._queue: deque[MergedTurn] = deque()
         self._taken = self._settled = 0
         self._unasked: list[tuple[int, _Waiting]] = []
         self._held = [deque[_Waiting]() for _ in task.labels or ()] if balance else None
         self._of_label: Counter[int] = Counter()
 
-    def take(self, merged: Merged, rows: Sequence[tuple[int, Row]]) -> None:
+    def take(self, merged: MergedTurn, rows: Sequence[tuple[int, Row]]) -> None:
         """The accepted rows of a turn, each with its place among the turn's pieces, in canonical order."""
         merged.accepted = len(rows)
         for index, row in rows:
@@ -206,17 +207,17 @@ class Emission:
             if not merged.waiting:
                 after_a_turn()
 
-    def _emit(self, one: _Waiting, now: Merged) -> Iterator[Row]:
+    def _emit(self, one: _Waiting, now: MergedTurn) -> Iterator[Row]:
         """The row, unless a judge was against it or its label has had its share; and those it sets free."""
         self._settled += 1
         if one.reason is not None:
             self._tally.reasons[one.reason.code] += 1
-            one.merged.verdicts[one.index] = (one.reason.code, one.row_id, one.reason.detail)
+            one.merged.fates[one.index] = (one.reason.code, one.row_id, one.reason.detail)
             return
         if self._held is None:
             yield self._keep(one, now)
             return
-        one.merged.verdicts[one.index] = (SURPLUS, one.row_id, "its label has had its share so far")
+        one.merged.fates[one.index] = (SURPLUS, one.row_id, "its label has had its share so far")
         self._held[one.row.answer].append(one)
         while True:
             fewest = min(self._of_label[label] for label in range(len(self._held)))
@@ -229,28 +230,28 @@ class Emission:
             self._of_label[first.row.answer] += 1
             yield self._keep(first, now)
 
-    def _keep(self, one: _Waiting, now: Merged) -> Row:
-        one.merged.verdicts[one.index] = (KEPT, one.row_id, str(one.row.answer))
+    def _keep(self, one: _Waiting, now: MergedTurn) -> Row:
+        one.merged.fates[one.index] = (KEPT, one.row_id, str(one.row.answer))
         now.emitted += 1
         if one.merged is not now and not one.merged.waiting:
             self._write(one.merged)
         return one.row
 
-    def _finish(self, merged: Merged) -> None:
+    def _finish(self, merged: MergedTurn) -> None:
         self._write(merged)
         if merged.turn.rows:
             self.yields.append(merged.emitted)
             self._accepted.append(merged.accepted)
-        elif not merged.verdicts:
+        elif not merged.fates:
             return  # a list that came: neither a row nor a turn for nothing
         self.barren = 0 if merged.emitted else self.barren + 1
         if not merged.emitted:
             self.barren_request = merged.request
 
-    def _write(self, merged: Merged) -> None:
+    def _write(self, merged: MergedTurn) -> None:
         turn, shown = merged.turn, merged.turn.example
         example, depth = (shown.id, shown.depth + 1) if shown else ("", 1)
-        record = TurnRecord(turn.position, example, depth, merged.verdicts, turn.rows, turn.drawn)
+        record = TurnRecord(turn.position, example, depth, merged.fates, turn.rows, turn.drawn)
         self._journal.turn(merged.request, record)
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ from ..tasks.task import Reason, Row
 from ..utils.text import shorten
 from .budget import Budget
 from .calls import Call, Calls, Use, key_of
-from .emission import Emission, Merged, Verdict
+from .emission import Emission, Fate, MergedTurn
 from .progress import Tally
 
 if TYPE_CHECKING:
@@ -342,25 +342,29 @@ class _Loop:
         self.arrived_barren -= turn.rows > 0 and not any(isinstance(piece, Row) for piece in pieces)
         accepted: list[Row] = []
         passed: list[tuple[int, Row]] = []
-        verdicts: list[Verdict] = []
+        fates: list[Fate] = []
         for index, piece in enumerate(pieces):
-            verdict = piece if isinstance(piece, Reason) else self._judge(piece, turn.position)
-            if isinstance(piece, Row):
-                self.arrived_rows -= 1
-                if verdict is None or verdict.code != "duplicate":
-                    accepted.append(piece)
-                if verdict is None:
-                    passed.append((index, piece))
-            if verdict is not None:
-                self.tally.reasons[verdict.code] += 1
-            row_id = piece.id if isinstance(piece, Row) else ""
-            verdicts.append((verdict.code, row_id, verdict.detail) if verdict else (UNJUDGED, row_id, ""))
+            if isinstance(piece, Reason):
+                fates.append(self._reject(piece))
+                continue
+            self.arrived_rows -= 1
+            reason = self._rejected(piece, turn.position)
+            if reason is None or reason.code != "duplicate":
+                accepted.append(piece)
+            if reason is None:
+                passed.append((index, piece))
+            fates.append(self._reject(reason, piece.id) if reason else (UNJUDGED, piece.id, ""))
         self.strategy.committed(turn, accepted)
         self.position += 1
-        self.emission.take(Merged(turn, request, verdicts), passed)
+        self.emission.take(MergedTurn(turn, request, fates), passed)
         return True
 
-    def _judge(self, row: Row, position: int) -> Reason | None:
+    def _reject(self, reason: Reason, row_id: str = "") -> Fate:
+        self.tally.reasons[reason.code] += 1
+        return reason.code, row_id, reason.detail
+
+    def _rejected(self, row: Row, position: int) -> Reason | None:
+        """Why the row is none of the pool's, or not to be emitted."""
         seen = self.pool.first_seen(row)
         if seen is not None:
             return Reason("duplicate", "of the formatting example" if seen < 0 else f"of a row of turn {seen}")

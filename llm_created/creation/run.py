@@ -20,7 +20,7 @@ from .progress import Tally
 
 # Told before anything is bought: the expected number of calls, whether the run has replies already, and what one
 # thousand tokens cost if that is known. It may raise to keep them from being made.
-BeforeBuying = Callable[["Plan"], None]
+Announce = Callable[["Plan"], None]
 
 
 class Plan:
@@ -47,7 +47,7 @@ async def rows(
     journal: Journal,
     *,
     tally: Tally | None = None,
-    before_buying: BeforeBuying | None = None,
+    before_buying: Announce | None = None,
     stop: asyncio.Event | None = None,
 ) -> AsyncGenerator[Row, None]:
     """The rows that the settings ask for, in order; see `create` for what is raised."""

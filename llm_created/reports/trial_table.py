@@ -83,11 +83,11 @@ def _against_human(trial: Trial, test: Scored) -> list[str]:
     )
     *_, whole = test.curve.values()
     gain = whole.accuracy - test.human.accuracy
-    verdict = "no difference is shown" if paired.p >= _ALPHA else f"human rows are {'worse' if gain > 0 else 'better'}"
+    meant = "no difference is shown" if paired.p >= _ALPHA else f"human rows are {'worse' if gain > 0 else 'better'}"
     kind = trial.train.kind
     return [
         f"{kind.capitalize()} less human: {100 * gain:+.1f} points ({sizes}): only {kind} is right on "
-        f"{paired.only_first:,}, only human on {paired.only_second:,}, {_p(paired)}: {verdict}."
+        f"{paired.only_first:,}, only human on {paired.only_second:,}, {_p(paired)}: {meant}."
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -57,8 +58,8 @@ class TaskFile:
     guide: ClassVar[Guide | None] = None
 
 
-# True while a builder file is only read for its task.
-reading = False
+# Whether a builder file is only read for its task, here and not in another thread.
+reading: ContextVar[bool] = ContextVar("reading", default=False)
 
 
 def folder() -> Path:
@@ -86,12 +87,11 @@ def load(name_or_path: str) -> Source:
             )
         return from_example(str(folder_of / "task.json"))
     path = find(name_or_path)
-    global reading
-    before, reading = reading, True
+    token = reading.set(True)
     try:
         module = import_file(path, "_llm_created_task_file")
     finally:
-        reading = before
+        reading.reset(token)
     found = builder_class(module, path)
     return Source(found.task, found.example, found.human, found.family, path, found.guide)
 

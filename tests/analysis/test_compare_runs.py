@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from llm_created import Identity, Journal, Row, StoppedShort, Task
 from llm_created.analysis import diversity
-from llm_created.analysis.ledger import AXES, Ledger, Turn, figures
+from llm_created.analysis.ledger import AXES, Entry, Ledger, figures
 from llm_created.cli.compare import compare
 from llm_created.cli.main import main
 from llm_created.clients.base import Reply, Request, Usage
@@ -191,7 +191,7 @@ def test_the_smallest_total_is_the_budget(capsys: pytest.CaptureFixture[str]) ->
     st.floats(0.1, 40),
 )
 def test_no_longer_prefix_fits(made: list[tuple[float, int]], at: str, budget: float) -> None:
-    turns = [Turn(5, 0, 1 + cost, cost, cost, False, rows, [], [0] * rows, []) for cost, rows in made]
+    turns = [Entry(5, 0, 1 + cost, cost, cost, False, rows, [], [0] * rows, []) for cost, rows in made]
     task = Task("t", ("text",), labels=("a", "b"))
     whole = Ledger({}, {}, task, turns, Price(1e6, 1e6, "x"), 1000, 0)
     kept = whole.cut(at, budget)

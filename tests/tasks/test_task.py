@@ -212,3 +212,33 @@ def test_rows_survive_the_way_to_arrow(texts: list[tuple[str, str, str]]) -> Non
         rows = [row for piece in pieces if isinstance(row := task.read(piece), Row)]
         if rows:
             assert arrow_table(task, rows, arrow_schema(task)).to_pylist() == [task.record(row) for row in rows]
+
+
+def test_a_builder_file_is_read_in_its_own_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another thread imports meanwhile is the real class."""
+    import threading
+
+    import llm_created
+    from llm_created.loading.builder import Builder
+
+    inside, go_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(threading, "gate", (inside, go_on), raising=False)
+    (tmp_path / "slow.py").write_text(
+        "import threading, llm_created\n"
+        "inside, go_on = threading.gate\n"
+        "inside.set(), go_on.wait(20)\n"
+        "class Slow(llm_created.Builder):\n"
+        "    task = llm_created.Task('slow', ('text',), labels=('a', 'b'))\n"
+        "    example = {'text': 'x', 'answer': 'a'}\n"
+    )
+    monkeypatch.delitem(vars(llm_created), "Builder", raising=False)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(tasks.load(str(tmp_path / "slow.py")).task.name))
+    reader.start()
+    try:
+        assert inside.wait(20)
+        assert llm_created.Builder is Builder
+    finally:
+        go_on.set()
+        reader.join(20)
+    assert read == ["slow"]
