@@ -85,7 +85,8 @@ def leakage(settings: Settings, task: Task) -> list[Check]:
 def reading(settings: Settings, identity: Identity) -> str:
     """A digest of what turns replies into rows: the code that reads, and the checks. Another reading, other rows."""
     library = Path(__file__).parent.parent
-    files = sorted(path for folder in _SHAPE_ROWS for path in (library / folder).rglob("*.py"))
+    folders = (path for name in _SHAPE_ROWS for path in (library / name).rglob("*.py"))
+    files = sorted([library / "embeddings.py", *folders])
     sources = [[path.relative_to(library).as_posix(), path.read_bytes().hex()] for path in files]
     function = settings.filter
     if isinstance(function, str):
@@ -94,4 +95,4 @@ def reading(settings: Settings, identity: Identity) -> str:
 
 
 # Folders whose code decides what becomes of a reply, whole: what is new there counts without being listed.
-_SHAPE_ROWS = ("utils", "tasks", "prompts", "runs", "methods", "checks", "creation")
+_SHAPE_ROWS = ("utils", "tasks", "prompts", "runs", "methods", "data", "checks", "creation")

@@ -77,7 +77,7 @@ def _propose(source: Source, settings: Settings, strategy: str) -> dict[str, Any
         example=None,
         model=settings.model,
         instruction=wanted,
-        strategy="simprompt",
+        strategy="",
         temperature=float(settings.get("temperature")),
         top_p=float(settings.get("top_p")),
         seed=settings.seed,

@@ -89,7 +89,7 @@ def labelling(
         example=None,
         model=settings.model,
         instruction=judge.instruction,
-        strategy="simprompt",
+        strategy="",
         temperature=float(settings.get("temperature")),
         top_p=float(settings.get("top_p")),
         seed=settings.seed,

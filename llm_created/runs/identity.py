@@ -36,7 +36,8 @@ class Identity:
         model (`str`): the model that writes.
         instruction (`str`): the system message.
         strategy (`str`, defaults to `"tree"`): which row is the formatting example of the next turn; or a method that
-            shows no example: `"targen"`, `"attrprompt"`, `"simprompt"`.
+            shows no example: `"targen"`, `"attrprompt"`, `"simprompt"`; `""` where questions are asked and no rows
+            are written.
         chains (`int`, defaults to 8): independent chains of `random`, `contrastive` and `similar`; else unused.
         num_examples (`int`, defaults to 5): rows asked for in one call; of `targen`, instance seeds.
         temperature (`float`, defaults to 1.0): sampling temperature.
@@ -80,7 +81,8 @@ class Identity:
     balance: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "strategy", known_strategy(self.strategy))
+        if self.strategy:
+            object.__setattr__(self, "strategy", known_strategy(self.strategy))
         if not 1 <= self.chains <= MAX_CHAINS:
             raise UsageError(f"`chains` must be from 1 to {MAX_CHAINS:,}, not {self.chains}")
         if not 1 <= self.num_examples <= 100:
@@ -106,8 +108,8 @@ class Identity:
 
     @property
     def method(self) -> str:
-        """`"self-reference"`, or the method that shows no example."""
-        return self.strategy if self.strategy in METHODS else "self-reference"
+        """`"self-reference"`, the method that shows no example, or `""` where no rows are written."""
+        return "self-reference" if self.strategy in SELF_REFERENCE else self.strategy
 
     @property
     def rows_per_turn(self) -> int:
