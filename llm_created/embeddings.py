@@ -76,14 +76,18 @@ class Embedder:
             error = embedding.exception()
             if error is None:
                 self._vectors.update(zip((row.id for row in missing), embedding.result(), strict=True))
-            # Whoever waited may have been cancelled.
-            for rows, done in ((rows, done) for rows, done in batch if not done.done()):
-                if error is None:
-                    done.set_result({row.id: self._vectors[row.id] for row in rows})
-                else:
-                    done.set_exception(self._told(error))
+            for rows, done in batch:
+                self._answer(rows, done, error)
             for stale in list(self._vectors)[: max(len(self._vectors) - self.remembered, 0)]:
                 del self._vectors[stale]
+
+    def _answer(self, rows: Sequence[Row], done: asyncio.Future[Any], error: BaseException | None) -> None:
+        if done.done():
+            return  # whoever waited may have been cancelled
+        if error is None:
+            done.set_result({row.id: self._vectors[row.id] for row in rows})
+        else:
+            done.set_exception(self._told(error))
 
     def _told(self, error: BaseException | None) -> LLMCreatedError:
         """One line for whatever went wrong: a model is code of other people's."""

@@ -97,33 +97,43 @@ def cells(found: Iterable[Mapping[str, Any]]) -> list[Cell]:
     """
     grouped: dict[Cell, dict[tuple[str, int], One]] = defaultdict(dict)
     for result in found:
-        train = result["train"]
-        runs = tuple(source["run"] for source in train.get("sources", ()) if source.get("run"))
-        for key, value in result["scores"].items():
-            score, probe = Score.from_json(value), value.get("probe") or ""
-            where = Path(result["path"]).parent / value["predictions"] if value.get("predictions") else None
-            rows = value.get("train_rows") or train.get("train_rows") or train.get("rows") or 0
-            cell = Cell(
-                task=result["task"],
-                family=result.get("family") or "",
-                train_set=result["train_set"],
-                model=result["model"],
-                test=key.removesuffix(probe).rstrip("#/+ ") if probe else key,
-                n=score.n,
-                distribution=value.get("distribution") or "in",
-                probe=probe,
-                train_rows=rows,
-                fraction=train.get("fraction") or 1.0,
-                validation=train.get("validation") or "",
-            )
-            seeds = result["creation_seed"], result["seed"]
+        seeds = result["creation_seed"], result["seed"]
+        for test in result["scores"]:
+            cell = _cell(result, test)
             if seeds in grouped[cell]:
                 raise UsageError(
                     f"{result['path']}: another result has this task, training set, rows, model and seeds {seeds}; "
                     "compare folders one by one"
                 )
-            grouped[cell][seeds] = One(*seeds, score, where, value.get("leaked") or 0, runs)
+            grouped[cell][seeds] = _one(result, test)
     return [Cell(**vars(cell) | {"ones": tuple(ones[at] for at in sorted(ones))}) for cell, ones in grouped.items()]
+
+
+def _cell(result: Mapping[str, Any], test: str) -> Cell:
+    """The cell of a score, without its ones."""
+    train, value = result["train"], result["scores"][test]
+    probe = value.get("probe") or ""
+    return Cell(
+        task=result["task"],
+        family=result.get("family") or "",
+        train_set=result["train_set"],
+        model=result["model"],
+        test=test.removesuffix(probe).rstrip("#/+ ") if probe else test,
+        n=Score.from_json(value).n,
+        distribution=value.get("distribution") or "in",
+        probe=probe,
+        train_rows=value.get("train_rows") or train.get("train_rows") or train.get("rows") or 0,
+        fraction=train.get("fraction") or 1.0,
+        validation=train.get("validation") or "",
+    )
+
+
+def _one(result: Mapping[str, Any], test: str) -> One:
+    value = result["scores"][test]
+    where = Path(result["path"]).parent / value["predictions"] if value.get("predictions") else None
+    runs = tuple(source["run"] for source in result["train"].get("sources", ()) if source.get("run"))
+    seeds = result["creation_seed"], result["seed"]
+    return One(*seeds, Score.from_json(value), where, value.get("leaked") or 0, runs)
 
 
 @dataclass(frozen=True)

@@ -63,18 +63,25 @@ class Pair:
     rows: tuple[int, int]
 
 
+def _predictions(cell: Cell) -> list[tuple[tuple[str, int], Path]]:
+    """The predictions that are there, with the seeds they are of."""
+    found = [((one.creation_seed, one.seed), one.predictions) for one in cell.ones]
+    return [(seeds, path) for seeds, path in found if path and path.exists()]
+
+
 def pair(first: Cell, second: Cell) -> Pair | None:
     """The paired tests of models that share their training seed; `None` where predictions are missing.
 
     Raises:
         UsageError: the cells are of different test rows.
     """
+    human = HUMAN in (first.train_set, second.train_set)
     tests = [
-        paired(a.predictions, b.predictions)
-        for a in first.ones
-        for b in second.ones
-        if a.seed == b.seed and (a.creation_seed == b.creation_seed or HUMAN in (first.train_set, second.train_set))
-        if a.predictions and b.predictions and a.predictions.exists() and b.predictions.exists()
+        paired(mine, other)
+        for (creation, seed), mine in _predictions(first)
+        for (other_creation, other_seed), other in _predictions(second)
+        # Human rows have no creation seed.
+        if seed == other_seed and (human or creation == other_creation)
     ]
     if not tests:
         return None
@@ -129,17 +136,22 @@ class Probe:
     shortcut: bool
 
 
+def _by_same_models(whole: Cell, probe: Cell) -> Cell | None:
+    """A full score by the models that were probed, or `None` where one of them lacks."""
+    probed = {(one.creation_seed, one.seed) for one in probe.ones}
+    same = tuple(one for one in whole.ones if (one.creation_seed, one.seed) in probed)
+    return replace(whole, ones=same) if len(same) == len(probed) else None
+
+
 def probes(found: Sequence[Cell]) -> list[Probe]:
     """Every probe beside its full score, by the same models."""
     full = {_without_probe(cell): cell for cell in found if not cell.probe}
     made = []
     for cell in found:
         whole = full.get(_without_probe(cell)) if cell.probe else None
-        probed = {(one.creation_seed, one.seed) for one in cell.ones}
-        same = tuple(one for one in whole.ones if (one.creation_seed, one.seed) in probed) if whole else ()
-        if whole is None or len(same) < len(probed):
+        whole = _by_same_models(whole, cell) if whole else None
+        if whole is None:
             continue
-        whole = replace(whole, ones=same)
         lead, low = whole.accuracy - whole.majority, whole.interval[0]
         kept = (cell.accuracy - whole.majority) / lead if lead > 0 else None
         made.append(Probe(whole, cell, kept, low > whole.majority and cell.accuracy >= low))
@@ -150,20 +162,24 @@ def _without_probe(cell: Cell) -> tuple[Any, ...]:
     return tuple(value for name, value in vars(cell).items() if name not in ("probe", "ones"))
 
 
+def _test_lines(test: str, n: int, model: str, here: Sequence[Cell]) -> list[str]:
+    """The cells of one test set, and their pairs with human data."""
+    lines = ["", f"{test} · n = {n:,} · {model} · majority class {100 * here[0].majority:.1f}"]
+    rows = sorted({cell.train_rows for cell in here})
+    if len(rows) > 1:
+        lines.append(f"  ! trained on different numbers of rows: {', '.join(f'{one:,}' for one in rows)}")
+    lines += [f"  {line}" for cell in here for line in _cell_lines(cell)]
+    return lines + [f"  {line}" for line in _pair_lines(here)]
+
+
 def report(found: Sequence[Cell]) -> list[str]:
     """Cells, probes and pairs with human data in words, one test set after the other."""
     lines: list[str] = []
     tests = sorted({(cell.test, cell.n, cell.model) for cell in found})
-    for test, n, model in tests:
-        here = [cell for cell in found if (cell.test, cell.n, cell.model) == (test, n, model) and not cell.probe]
+    for test in tests:
+        here = [cell for cell in found if (cell.test, cell.n, cell.model) == test and not cell.probe]
         here.sort(key=lambda cell: (cell.task, cell.train_set, cell.train_rows))
-        if here:
-            lines += ["", f"{test} · n = {n:,} · {model} · majority class {100 * here[0].majority:.1f}"]
-        rows = {cell.train_rows for cell in here}
-        if len(rows) > 1:
-            lines.append(f"  ! trained on different numbers of rows: {', '.join(f'{one:,}' for one in sorted(rows))}")
-        lines += [f"  {line}" for cell in here for line in _cell_lines(cell)]
-        lines += [f"  {line}" for line in _pair_lines(here)]
+        lines += _test_lines(*test, here) if here else []
     for one in probes(found):
         lines += ["", *_probe_lines(one)]
     return lines[1:]
@@ -239,20 +255,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _of_two(first: str, second: str) -> list[str]:
+    """Two prediction files of one test set."""
+    test, n = paired(first, second), len(results.read_predictions(first))
+    points = 100 * (test.only_first - test.only_second) / n
+    return [
+        f"first right alone: {test.only_first}, second right alone: {test.only_second}, of {n:,} rows",
+        f"first - second: {points:+.1f} points, exact McNemar p = {p_text(test.p)}",
+    ]
+
+
 def _main(paths: Sequence[str], on: Sequence[str] | None, model: str | None) -> list[str]:
     files = [path for path in paths if path.endswith(".jsonl")]
     if files:
         if len(paths) != 2 or len(files) != 2:
             raise UsageError(f"a paired test takes two prediction files, not {len(paths)} paths")
-        test = paired(*files)
-        n = len(results.read_predictions(files[0]))
-        points = 100 * (test.only_first - test.only_second) / n
-        return [
-            f"first right alone: {test.only_first}, second right alone: {test.only_second}, of {n:,} rows",
-            f"first - second: {points:+.1f} points, exact McNemar p = {p_text(test.p)}",
-        ]
+        return _of_two(*files)
     found = [cell for path in paths for cell in cells(results.read_all(path))]
-    kept = [cell for cell in found if (not on or cell.test in on) and model in (None, cell.model)]
+    kept = [cell for cell in found if cell.test in (on or [cell.test]) and model in (None, cell.model)]
     if not kept:
         known = ", ".join(sorted({f"{cell.test} ({cell.model})" for cell in found}))
         raise UsageError(f"no result fits; there are: {known or 'none with a score'}")

@@ -68,32 +68,19 @@ def load(
     """
     if not 0 < fraction <= 1:
         raise UsageError(f"--fraction must be above 0 and at most 1, not {fraction:g}")
-    asked = [_count(spec) for spec in specs]
-    if num_rows is not None:
-        if len(asked) > 1 or asked[0][1] is not None:
-            raise UsageError(f"--num-rows is for one source without a count: write {asked[0][0]}:{num_rows} instead")
-        asked = [_positive(asked[0][0], num_rows)]
+    asked = _counts(specs, num_rows)
     source = find_task([name for name, _ in asked], task, human_data)
     loaded = [sources.load(name, source.task, human_data) for name, _ in asked]
     parts = [_prefix(rows, count, fraction) for rows, (_, count) in zip(loaded, asked, strict=True)]
     rows = [row for part in parts for row in sources.in_labels(part, source.task)]
     # Not a set: the order of the sources is the order of the name.
-    names = list(dict.fromkeys(_name(part) for part in parts))
-    sized = list(
-        dict.fromkeys(
-            f"{_name(part)}-{count}" if count else _name(part) for part, (_, count) in zip(parts, asked, strict=True)
-        )
-    )
-    if validation == "tenth":
-        train, held = split(rows)
-    else:
-        train = rows
-        wanted = sources.load("human:validation" if validation == "human" else validation, source.task, human_data)
-        held = sources.in_labels(wanted, source.task)
+    names = dict.fromkeys(map(_name, parts))
+    sized = dict.fromkeys(map(_sized, parts, (count for _, count in asked)))
+    train, held = split(rows) if validation == "tenth" else (rows, _held(validation, source.task, human_data))
     from llm_created.evaluation import results
 
     about = {
-        "sources": [_about(part) for part in parts],
+        "sources": list(map(_about, parts)),
         "rows": len(rows),
         "fingerprint": results.fingerprint(rows),
         "validation": "tenth of train" if validation == "tenth" else sources.public_name(validation),
@@ -101,7 +88,7 @@ def load(
         "fraction": fraction,
     }
     seeds = dict.fromkeys(str(part.about["identity"]["seed"]) for part in parts if "identity" in part.about)
-    path_name = "+".join(sized) + (f"-f{fraction:g}" if fraction < 1 else "")
+    path_name = "+".join(sized) + f"-f{fraction:g}" * (fraction < 1)
     return TrainingData(
         source.task, source.example, _family(source), train, held, about, "+".join(names), path_name,
         "+".join(seeds) or "-",
@@ -121,6 +108,26 @@ def _positive(name: str, count: int) -> tuple[str, int]:
     if count < 1:
         raise UsageError(f"{name}: at least one row must be taken, not {count}")
     return name, count
+
+
+def _counts(specs: Sequence[str], num_rows: int | None) -> list[tuple[str, int | None]]:
+    """Each source, and how many of its first rows are wanted."""
+    asked = [_count(spec) for spec in specs]
+    if num_rows is None:
+        return asked
+    if len(asked) > 1 or asked[0][1] is not None:
+        raise UsageError(f"--num-rows is for one source without a count: write {asked[0][0]}:{num_rows} instead")
+    return [_positive(asked[0][0], num_rows)]
+
+
+def _sized(part: sources.Rows, count: int | None) -> str:
+    return f"{_name(part)}-{count}" if count else _name(part)
+
+
+def _held(validation: str, task: Task, human_data: str | None) -> list[Row]:
+    """Validation rows of a source of their own."""
+    wanted = sources.load("human:validation" if validation == "human" else validation, task, human_data)
+    return sources.in_labels(wanted, task)
 
 
 def find_task(names: Sequence[str], task: str | None, human_data: str | None = None) -> tasks.Source:

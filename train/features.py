@@ -142,9 +142,7 @@ def _fingerprint(rows: Sequence[Row], variable: bool, tokenizer: Any, max_length
 
 
 def _encode(rows: Sequence[Row], variable: bool, tokenizer: Any, max_length: int) -> Features:
-    texts = [(row.inputs[0], " ".join(row.inputs[1:]), option) for row in rows for option in row.options]
-    if not variable:
-        texts = [(row.inputs[0], " ".join(row.inputs[1:]), "") for row in rows]
+    texts = [text for row in rows for text in _texts(row, variable)]
     ways = _pairs(texts, tokenizer, max_length) if variable else _singles(texts, tokenizer, max_length)
     ids: list[list[int]] = [[]] * len(texts)
     types: list[list[int]] = [[]] * len(texts)
@@ -152,21 +150,26 @@ def _encode(rows: Sequence[Row], variable: bool, tokenizer: Any, max_length: int
     # By the way they are cut, so that the tokenizer works on many at once.
     for way in sorted({way for way, _, _ in ways}):
         places = [place for place, (its, _, _) in enumerate(ways) if its == way]
-        first, second = [ways[place][1] for place in places], [ways[place][2] for place in places]
+        _, first, second = (list(column) for column in zip(*(ways[place] for place in places), strict=True))
+        cut = {"truncation": True} if way == "single" else {"text_pair": second, "truncation": way}
         encoded = tokenizer(
-            first, None if way == "single" else second, truncation=True if way == "single" else way,
-            max_length=max_length, return_token_type_ids=typed, return_attention_mask=False,
-        )  # fmt: skip
+            first, **cut, max_length=max_length, return_token_type_ids=typed, return_attention_mask=False
+        )
         for at, place in enumerate(places):
             ids[place] = encoded["input_ids"][at]
             types[place] = encoded["token_type_ids"][at] if typed else []
-    counts = torch.tensor([len(row.options) if variable else 1 for row in rows])
-    return Features(
-        torch.tensor([token for sequence in ids for token in sequence], dtype=torch.int32),
-        torch.tensor([kind for sequence in types for kind in sequence], dtype=torch.uint8),
-        _from_zero(torch.tensor([len(sequence) for sequence in ids])),
-        _from_zero(counts),
-    )
+    counts = torch.tensor([len(_texts(row, variable)) for row in rows])
+    lengths = torch.tensor(list(map(len, ids)))
+    return Features(_flat(ids, torch.int32), _flat(types, torch.uint8), _from_zero(lengths), _from_zero(counts))
+
+
+def _texts(row: Row, variable: bool) -> list[tuple[str, str, str]]:
+    """What the model reads of a row: once, or once for each option."""
+    return [(row.inputs[0], " ".join(row.inputs[1:]), option) for option in (row.options if variable else ("",))]
+
+
+def _flat(sequences: Sequence[Sequence[int]], dtype: torch.dtype) -> torch.Tensor:
+    return torch.tensor([one for sequence in sequences for one in sequence], dtype=dtype)
 
 
 def _from_zero(counts: torch.Tensor) -> torch.Tensor:

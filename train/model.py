@@ -82,18 +82,24 @@ def load_model(name: str, task: Task, tokenizer: Any, trust_remote_code: bool = 
         raise damaged(_damaged_file(name), error) from None
     except _LOADING as error:
         raise _cannot_load("model", name, error) from None
-    if trained and found["missing_keys"]:
-        missing = ", ".join(sorted(found["missing_keys"])[:2])
-        what = "multiple choice" if task.variable else "classification"
-        raise UsageError(f"{name!r} was never trained for {what} ({missing} missing): train it with finetune first")
-    if trained and task.labels is not None and model.config.num_labels != len(task.labels):
-        raise UsageError(f"{name!r} tells {model.config.num_labels} classes apart, its task has {len(task.labels)}")
+    if trained:
+        _check_head(name, task, model, found["missing_keys"])
     rooms = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rooms:
         raise UsageError(
             f"{name!r}: its tokenizer has {len(tokenizer)} tokens, the model {rooms}: another's tokenizer?"
         )
     return model
+
+
+def _check_head(name: str, task: Task, model: Any, missing_keys: Sequence[str]) -> None:
+    """Say so if a model's head was not trained for the task."""
+    if missing_keys:
+        missing = ", ".join(sorted(missing_keys)[:2])
+        what = "multiple choice" if task.variable else "classification"
+        raise UsageError(f"{name!r} was never trained for {what} ({missing} missing): train it with finetune first")
+    if task.labels is not None and model.config.num_labels != len(task.labels):
+        raise UsageError(f"{name!r} tells {model.config.num_labels} classes apart, its task has {len(task.labels)}")
 
 
 def _cannot_load(what: str, name: str, error: BaseException) -> UsageError:

@@ -86,7 +86,7 @@ def _head(old: Mapping[str, Any], trained: Trained, named: str, how: How) -> dic
         new["language"] = union(old.get("language"), how.language)
     base = _base(result)
     new |= {"base_model": base} if base else {}
-    repos = list(dict.fromkeys(one["name"].partition("@")[0] for one in _sources(result) if _on_hub(one)))
+    repos = _repos(result)
     new |= {"datasets": repos} if repos else {}
     new["library_name"] = "transformers"
     # There is no pipeline for options that come with the row.
@@ -99,6 +99,11 @@ def _head(old: Mapping[str, Any], trained: Trained, named: str, how: How) -> dic
 
 def _sources(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"run": None, "strategy": None, "writer": None} | one for one in result["train"]["sources"]]
+
+
+def _repos(result: Mapping[str, Any]) -> list[str]:
+    """The datasets on the Hub that rows came from."""
+    return list(dict.fromkeys(one["name"].partition("@")[0] for one in _sources(result) if _on_hub(one)))
 
 
 def _on_hub(source: Mapping[str, Any]) -> bool:
@@ -204,11 +209,15 @@ def command(trained: Trained) -> str:
     words += ["--task", name if known else TASK, "--model", _base(result) or result["model"]]
     validation = result["train"]["validation"]
     words += [] if validation == _TENTH else ["--validation", validation]
+    return shlex.join([*words, *_param_words(result["params"])])
+
+
+def _param_words(params: Mapping[str, Any]) -> Iterator[str]:
+    """The parameters that are not as usual."""
     defaults = {one.name: one.default for one in fields(Arguments)} | {"mixed_precision": "no"}
-    for key, value in result["params"].items():
+    for key, value in params.items():
         if key not in ("model", "micro_batch_size") and value != defaults.get(key, value):
-            words += [f"--{key.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
-    return shlex.join(words)
+            yield from (f"--{key.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value))
 
 
 def _code(trained: Trained, where: str) -> str:

@@ -39,21 +39,29 @@ def finished(output: Path, identity: str, overwrite: bool, accelerator: Any) -> 
     accelerator.wait_for_everyone()
     if overwrite or not output.exists():
         return None
-    for file in (output / RESULT_FILE, *((last / "state.json",) if last else ())):
-        if file.exists():
-            value = files.read_json(str(file))
-            if value.get("identity") == identity:
-                return value if file.name == RESULT_FILE else None
-            raise UsageError(
-                f"--output-dir {str(output)!r} holds another training: give another folder, or --overwrite"
-            )
-    other = [
-        path.name for path in output.iterdir() if not path.name.startswith(".") and path.name != checkpoint.FOLDER
-    ]
+    if (output / RESULT_FILE).exists():
+        return _same_training(output / RESULT_FILE, output, identity)
+    if last is not None and (last / "state.json").exists():
+        _same_training(last / "state.json", output, identity)
     # A kill between the weights and the result leaves a checkpoint; without one these are another's files.
-    if other and last is None:
-        raise UsageError(f"--output-dir {str(output)!r} holds other files ({other[0]}): give an empty or a new folder")
+    if last is None:
+        _check_empty(output)
     return None
+
+
+def _check_empty(output: Path) -> None:
+    for path in output.iterdir():
+        if not path.name.startswith(".") and path.name != checkpoint.FOLDER:
+            raise UsageError(
+                f"--output-dir {str(output)!r} holds other files ({path.name}): give an empty or a new folder"
+            )
+
+
+def _same_training(file: Path, output: Path, identity: str) -> dict[str, Any]:
+    value: dict[str, Any] = files.read_json(str(file))
+    if value.get("identity") != identity:
+        raise UsageError(f"--output-dir {str(output)!r} holds another training: give another folder, or --overwrite")
+    return value
 
 
 def result(args: Arguments, rows: data.TrainingData, state: dict[str, Any], warmup: int) -> dict[str, Any]:

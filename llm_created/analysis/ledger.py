@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from ..clients.prices import Price
@@ -204,8 +204,8 @@ def _scores(results: str, journal: Journal) -> list[dict[str, Any]]:
 def _counted(part: Ledger, most: int | None) -> dict[str, Any]:
     """Costs, counts and labels."""
     turns, price = part.turns, part.price
-    reasons = Counter(code for turn in turns for code in turn.reasons)
-    answers = [answer for turn in turns for answer in turn.rows]
+    reasons = Counter(chain.from_iterable(turn.reasons for turn in turns))
+    answers = list(chain.from_iterable(turn.rows for turn in turns))
     # Rows that only later turns of the whole run set free.
     reasons[SURPLUS] += int(_sum(turns, "kept")) - len(answers)
     answers = answers[:most]
@@ -223,10 +223,10 @@ def _counted(part: Ledger, most: int | None) -> dict[str, Any]:
         "kept": kept,
         "kept_per_call": _per(kept, calls),
         "tokens_per_row": _per(tokens, kept),
-        "reasons": {code: reasons[code] for code in sorted(reasons) if reasons[code]},
+        "reasons": {code: count for code, count in sorted(reasons.items()) if count},
         "labels": labels,
         "balance": _balance(labels),
-        "agreement": _agreement([one for turn in turns for one in turn.judgements]),
+        "agreement": _agreement(list(chain.from_iterable(turn.judgements for turn in turns))),
         "uncounted": part.uncounted,
     }
 

@@ -59,13 +59,9 @@ def read(body: object, request: Request, key: str = "") -> Reply:
     if not isinstance(body, dict):
         said = shorten(redact(str(body)[:1000], key), 60)
         raise OddAnswer(f"the server answered 200 with no chat completion but {said!r}: is `base_url` right?")
-    choices = body.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        said = redact(json.dumps(body.get("error") or body), key)
-        what = f"the server answered 200 without choices: {shorten(said, 120)}"
-        raise OddAnswer(what, lost=not body.get("error"))
-    message, usage = _object(choices[0].get("message")), _object(body.get("usage"))
-    finish = str(choices[0].get("finish_reason") or "")
+    choice = _choice(body, key)
+    message, usage = _object(choice.get("message")), _object(body.get("usage"))
+    finish = str(choice.get("finish_reason") or "")
     text, reason = _written(message, finish)
     told = believed(usage.get("prompt_tokens"), usage.get("completion_tokens"), request.messages, text)
     model, fingerprint = (str(body.get(name) or "") for name in ("model", "system_fingerprint"))
@@ -88,6 +84,15 @@ def _content(content: object) -> str:
     if isinstance(content, list):
         return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""
+
+
+def _choice(body: Mapping[str, Any], key: str) -> dict[str, Any]:
+    choices = body.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        return choices[0]
+    said = redact(json.dumps(body.get("error") or body), key)
+    what = f"the server answered 200 without choices: {shorten(said, 120)}"
+    raise OddAnswer(what, lost=not body.get("error"))
 
 
 def _written(message: Mapping[str, Any], finish: str) -> tuple[str, str]:

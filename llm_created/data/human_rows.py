@@ -90,6 +90,11 @@ def _fill(rows: Sequence[Row], size: int | None, taken: set[str]) -> list[Row]:
     return [rows[at] for at in sorted(chosen)]
 
 
+def _in_folder(folder: PathLike) -> dict[str, PathLike]:
+    paths = [Path(folder, f"{name}.jsonl") for name in (*SPLITS, *_ALSO)]
+    return {path.stem: path for path in paths if path.exists()}
+
+
 def load_local(task: Task, files: PathLike | Mapping[str, PathLike]) -> dict[str, list[Row]]:
     """Human rows from JSON-lines files, whose own splits are kept as they are.
 
@@ -102,15 +107,12 @@ def load_local(task: Task, files: PathLike | Mapping[str, PathLike]) -> dict[str
     Raises:
         UsageError: a file is missing or a line cannot be used; the message names file, line and reason.
     """
-    where = str(files)
-    if not isinstance(files, Mapping):
-        paths = [Path(files, f"{name}.jsonl") for name in (*SPLITS, *_ALSO)]
-        files = {path.stem: path for path in paths if path.exists()}
-    if not files:
-        raise UsageError(f"human data: {where!r} is no folder that holds train.jsonl, dev.jsonl or test.jsonl")
+    found = files if isinstance(files, Mapping) else _in_folder(files)
+    if not found:
+        raise UsageError(f"human data: {str(files)!r} is no folder that holds train.jsonl, dev.jsonl or test.jsonl")
     columns = fields.columns_of(task)
     parts: dict[str, list[Row]] = {}
-    for name, path in files.items():
+    for name, path in found.items():
         split = _ALSO.get(name, name)
         if split not in SPLITS or split in parts:
             raise UsageError(f"human data: give each of {', '.join(SPLITS)} once at most, not {name!r} ({path})")

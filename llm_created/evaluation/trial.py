@@ -126,9 +126,7 @@ def evaluate(
     folder = None if human_data == HUB else human_data
     train, whole = _training(run, task, folder, num_rows, seed)
     tests = [_test(spec, train, folder) for spec in dict.fromkeys(on)]
-    names = [test.name for test in tests]
-    if len(set(names)) < len(names):
-        raise UsageError(f"`on`: two test sets have one name ({', '.join(sorted(names))}): rename a file")
+    _check_names(tests)
     people = _human_rows(train, on, human_data, seed)
     sizes = sorted({max(1, round(len(train.rows) * fraction)) for fraction in FRACTIONS})
     by_size = {size: _predictions(train.task, seen, train.rows[:size], tests) for size in sizes}
@@ -138,6 +136,12 @@ def evaluate(
         curve = {size: predictions[at] for size, predictions in by_size.items()}
         scored.append(_scored(test, curve, by_human[at] if by_human else None, train.rows, people))
     return Trial(train, whole, people, seen, seed, scored, environment, time.monotonic() - started)
+
+
+def _check_names(tests: Sequence[_Test]) -> None:
+    names = [test.name for test in tests]
+    if len(set(names)) < len(names):
+        raise UsageError(f"`on`: two test sets have one name ({', '.join(sorted(names))}): rename a file")
 
 
 def _training(

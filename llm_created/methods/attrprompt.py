@@ -172,11 +172,15 @@ class AttrPrompt:
         if isinstance(found, Reason):
             return [found]
         if step.kind == "alike":
-            known = {fold(label): label for label in self._labels if label != step.label}
-            named = [known[fold(one)] for one in found if fold(one) in known][:ALIKE]
-            found = list(dict.fromkeys(named))
+            found = self._named(step, found)
         self._found[step._replace(kind="values") if step.kind in _ASKED else step] = found[: 2 * VALUES]
         return []
+
+    def _named(self, step: Step, found: Sequence[str]) -> list[str]:
+        """The other labels that a list names."""
+        known = {fold(label): label for label in self._labels if label != step.label}
+        named = [known[fold(one)] for one in found if fold(one) in known][:ALIKE]
+        return list(dict.fromkeys(named))
 
     def _dropped(self, step: Step, text: str) -> list[str]:
         """The values that the filter names, not more than may be dropped; what it makes up is none."""

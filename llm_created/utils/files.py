@@ -63,6 +63,10 @@ def read_json(path: str, what: str = "one formatting example") -> Any:
         raise UsageError(f"cannot read {path!r}: {error.strerror or error}") from None
     if len(raw) > _MAX_EXAMPLE:
         raise UsageError(f"{path!r} has {len(raw):,} bytes: {what} is wanted, not a dataset")
+    return _parsed(path, raw, what)
+
+
+def _parsed(path: str, raw: bytes, what: str) -> Any:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -145,10 +145,9 @@ def _true_or_not(shape: Shape, texts: Mapping[str, str], options: Sequence[str])
     """Whether the claims are facts, or say nothing of what the passage speaks of."""
     claims = [_plain(part) for part in re.split(", and ", texts[shape.text])]
     about = max((who for who, _ in _pairs() if who in claims[0]), key=len, default="")
-    if shape.kind == "open" and about not in _plain(texts[shape.passage]):
-        left_open = [one for one in options if fold(one) in OPEN]
-        if left_open:
-            return left_open[0]
+    left_open = [one for one in options if fold(one) in OPEN]
+    if left_open and shape.kind == "open" and about not in _plain(texts[shape.passage]):
+        return left_open[0]
     holds = all(map(_is_fact, claims))
     return next(one for one in options if fold(one) not in OPEN and (fold(one) in YES) is holds)
 
@@ -194,9 +193,9 @@ def written(shape: Shape, asked: Asked, rng: Random, held_out: bool, taken: Coll
     label = asked.must.get(shape.answer)
     for _ in range(10 if label is None else 200):
         row = _fields(shape, asked, rng, held_out) if shape.kind == "fields" else _known(shape, asked, rng, held_out)
-        answer = row[shape.answer]
         # The instruction asks for different answers, which only options that vary allow.
-        if not (shape.varies and answer in taken) if label is None else fold(str(answer)) == fold(label):
+        new = not shape.varies or row[shape.answer] not in taken
+        if new if label is None else fold(str(row[shape.answer])) == fold(label):
             break
     text = shape.passage or shape.text
     about = {text: f"About {asked.about}: {row[text]}"} if asked.about else {}
@@ -221,16 +220,14 @@ def _known(shape: Shape, asked: Asked, rng: Random, held_out: bool) -> dict[str,
 def _fields(shape: Shape, asked: Asked, rng: Random, held_out: bool) -> dict[str, Any]:
     """A row of any fields, whose answer the words give away: by an opinion, or by telling of it."""
     row, slots = dict(asked.example), _slots(rng, held_out)
-    inputs = [key for key in row if key not in (shape.options, shape.answer)]
+    inputs = _inputs(shape, row)
     passage = next((key for key in inputs if shape.varies and fold(key) in PASSAGES), "")
     if shape.varies:
         row[shape.options], row[shape.answer] = _choices(len(row[shape.options]), passage, slots, rng, held_out)
         slots |= {"all": " and ".join(row[shape.options]), "right": row[shape.answer]}
         means = ""
     else:
-        label = fold(asked.must.get(shape.answer, ""))
-        wanted = [one for one in row[shape.options] if fold(str(one)) == label]
-        row[shape.answer] = rng.choice(wanted or row[shape.options])
+        row[shape.answer] = rng.choice(_answers(shape, asked))
         means = _MEANS.get(fold(str(row[shape.answer])), "")
     slots["a"] = rng.choice(demo_facts.half(demo_facts.OPINIONS[means or "neutral"], held_out))
     frames = _frames(inputs, passage)
@@ -240,6 +237,17 @@ def _fields(shape: Shape, asked: Asked, rng: Random, held_out: bool) -> dict[str
     if not shape.varies and not means:
         row[shape.text] += f" This is about {row[shape.answer]}."
     return row
+
+
+def _inputs(shape: Shape, row: Mapping[str, Any]) -> list[str]:
+    return [key for key in row if key not in (shape.options, shape.answer)]
+
+
+def _answers(shape: Shape, asked: Asked) -> list[Any]:
+    """The answer that is demanded, else all options."""
+    options: list[Any] = asked.example[shape.options]
+    label = fold(asked.must.get(shape.answer, ""))
+    return [one for one in options if fold(str(one)) == label] or options
 
 
 def _stays(key: str, value: object, shape: Shape) -> bool:
