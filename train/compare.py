@@ -255,8 +255,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _of_two(first: str, second: str) -> list[str]:
+def _of_two(paths: Sequence[str]) -> list[str]:
     """Two prediction files of one test set."""
+    if len(paths) != 2 or not all(path.endswith(".jsonl") for path in paths):
+        raise UsageError(f"a paired test takes two prediction files, not {len(paths)} paths")
+    first, second = paths
     test, n = paired(first, second), len(results.read_predictions(first))
     points = 100 * (test.only_first - test.only_second) / n
     return [
@@ -266,11 +269,8 @@ def _of_two(first: str, second: str) -> list[str]:
 
 
 def _main(paths: Sequence[str], on: Sequence[str] | None, model: str | None) -> list[str]:
-    files = [path for path in paths if path.endswith(".jsonl")]
-    if files:
-        if len(paths) != 2 or len(files) != 2:
-            raise UsageError(f"a paired test takes two prediction files, not {len(paths)} paths")
-        return _of_two(*files)
+    if any(path.endswith(".jsonl") for path in paths):
+        return _of_two(paths)
     found = [cell for path in paths for cell in cells(results.read_all(path))]
     kept = [cell for cell in found if cell.test in (on or [cell.test]) and model in (None, cell.model)]
     if not kept:

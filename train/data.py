@@ -87,11 +87,10 @@ def load(
         "validation_rows": len(held),
         "fraction": fraction,
     }
-    seeds = dict.fromkeys(str(part.about["identity"]["seed"]) for part in parts if "identity" in part.about)
     path_name = "+".join(sized) + f"-f{fraction:g}" * (fraction < 1)
     return TrainingData(
         source.task, source.example, _family(source), train, held, about, "+".join(names), path_name,
-        "+".join(seeds) or "-",
+        _creation_seeds(parts),
     )  # fmt: skip
 
 
@@ -128,6 +127,12 @@ def _held(validation: str, task: Task, human_data: str | None) -> list[Row]:
     """Validation rows of a source of their own."""
     wanted = sources.load("human:validation" if validation == "human" else validation, task, human_data)
     return sources.in_labels(wanted, task)
+
+
+def _creation_seeds(parts: Sequence[sources.Rows]) -> str:
+    """The seeds of the runs that wrote the rows."""
+    seeds = dict.fromkeys(str(part.about["identity"]["seed"]) for part in parts if "identity" in part.about)
+    return "+".join(seeds) or "-"
 
 
 def find_task(names: Sequence[str], task: str | None, human_data: str | None = None) -> tasks.Source:

@@ -91,14 +91,18 @@ def _head(old: Mapping[str, Any], trained: Trained, named: str, how: How) -> dic
     new["library_name"] = "transformers"
     # There is no pipeline for options that come with the row.
     new |= {"pipeline_tag": "text-classification"} if task.labels else {}
-    written = any(one["kind"] == "created" for one in _sources(result))
-    new["tags"] = union(old.get("tags"), ("synthetic", "llm-created") if written else ("llm-created",))
+    new["tags"] = union(old.get("tags"), _tags(result))
     index = list(_index(trained))
     return new | ({"model-index": [{"name": named, "results": index}]} if index else {})
 
 
 def _sources(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"run": None, "strategy": None, "writer": None} | one for one in result["train"]["sources"]]
+
+
+def _tags(result: Mapping[str, Any]) -> tuple[str, ...]:
+    written = any(one["kind"] == "created" for one in _sources(result))
+    return ("synthetic", "llm-created") if written else ("llm-created",)
 
 
 def _repos(result: Mapping[str, Any]) -> list[str]:

@@ -82,9 +82,7 @@ def read(spec: str, task: Task | None = None, human_data: str | None = None) -> 
     spec = files.the_one(spec)
     name, path = shorten(sources.public_name(spec), 40), Path(spec).expanduser()
     if task is None or not path.is_file():
-        loaded = sources.load(spec, task, human_data)
-        if task is not None:
-            sources.same_task(loaded, task)
+        loaded = _loaded(spec, task, human_data)
         return Found(name, loaded.task, dict(enumerate(loaded.rows, 1)), [])
     pieces = dict(enumerate(_records(path, task) if tables.is_table(path) else _lines(path, task), 1))
     if not pieces:
@@ -92,12 +90,19 @@ def read(spec: str, task: Task | None = None, human_data: str | None = None) -> 
     rows = {number: piece for number, piece in pieces.items() if isinstance(piece, Row)}
     rejected = [Finding(number, None, piece) for number, piece in pieces.items() if isinstance(piece, Reason)]
     if not rows:
-        first = rejected[0]
+        reason = rejected[0].reason
         raise UsageError(
-            f"none of the {len(rejected):,} rows of {spec} is one of {task.name!r}: the first is {first.reason.code} "
-            f"({shorten(first.reason.detail, 60)}); is it the right `task`?"
+            f"none of the {len(rejected):,} rows of {spec} is one of {task.name!r}: the first is {reason.code} "
+            f"({shorten(reason.detail, 60)}); is it the right `task`?"
         )
     return Found(name, task, rows, rejected)
+
+
+def _loaded(spec: str, task: Task | None, human_data: str | None) -> sources.Rows:
+    loaded = sources.load(spec, task, human_data)
+    if task is not None:
+        sources.same_task(loaded, task)
+    return loaded
 
 
 def _lines(path: Path, task: Task) -> Iterator[Row | Reason]:

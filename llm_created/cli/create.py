@@ -22,6 +22,7 @@ from ..errors import StoppedShort, UsageError
 from ..hub.push import to_hub
 from ..reports import card
 from ..reports import terminal as shown
+from ..reports.preview import preview as preview_lines
 from ..runs.folders import check_name, run_folder
 from ..runs.identity import CHAINED, METHODS, Identity
 from ..runs.journal import Journal
@@ -168,7 +169,7 @@ def preview(args: argparse.Namespace, argv: list[str]) -> int:
             asyncio.run(_first_turn(made, settings, journal))
         journal.flush()
         votes = settings.verify + (self_correct(settings, made) != "off")
-        for line in shown.preview(journal, made, settings.num_rows, price(settings), runs.terminal_width(), votes):
+        for line in preview_lines(journal, made, settings.num_rows, price(settings), runs.terminal_width(), votes):
             out(line)
     return 0
 

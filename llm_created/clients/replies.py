@@ -137,7 +137,7 @@ def from_status(error: openai.APIStatusError, model: str, url: str, key: str, ke
     if status in (401, 403):
         where = key_env or "the key in the environment"
         raise RunFailed(f"the server refused the API key ({status}): check {where}. It said: {said}")
-    if status == 404 or (status == 400 and _NO_MODEL.search(text)):
+    if _is_unknown(status, text):
         raise RunFailed(
             f"unknown model {model!r}, or nothing at {host(url)} ({status}): check `model` and `base_url`. "
             f"It said: {said}"
@@ -150,6 +150,11 @@ def from_status(error: openai.APIStatusError, model: str, url: str, key: str, ke
     if busy(status):
         raise RequestFailed(f"the server still answered {status} after every retry" + (f": {said}" if said else ""))
     raise RunFailed(f"the server answered {status}" + (f": {said}" if said else ""))
+
+
+def _is_unknown(status: int, text: str) -> bool:
+    """Whether there is no such model, or no such place."""
+    return status == 404 or (status == 400 and bool(_NO_MODEL.search(text)))
 
 
 def _about_prompt(status: int, text: str) -> str:

@@ -32,13 +32,14 @@ def no_keys(files: Mapping[str, bytes], strict: str = "") -> None:
     for name, data in files.items():
         if name.endswith(".parquet"):
             continue
+        own = bool(strict) and name.endswith(strict)
         for number, line in enumerate(data.decode().split("\n"), 1):
             if any(value in line for value in mine):
                 raise UsageError(
                     f"{name}, line {number}, holds the value of a variable of this machine that is named like a key: "
                     "nothing was pushed"
                 )
-            if strict and name.endswith(strict) and _KEYS.search(line):
+            if own and _KEYS.search(line):
                 raise UsageError(
                     f"{name}, line {number}, holds what looks like a key: nothing was pushed; leave out "
                     "`with_journal=True`"

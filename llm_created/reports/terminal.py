@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
 
 from ..analysis.agreement import NO_MAJORITY, JudgedTable, judged_tables
 from ..analysis.funnel import Funnel, balance, bounds_said, cost, funnel, held_back, leaks_said, lost_said
-from ..clients.base import Reply, Request, Usage
 from ..clients.prices import Price
-from ..creation.calls import key_of
-from ..methods.base import Strategy, Turn, turns_to_come
-from ..methods.choose import strategy
-from ..methods.pool import Pool
-from ..prompts.examples import Message
-from ..runs.identity import METHODS, Identity
-from ..runs.journal import KEPT, SURPLUS, UNJUDGED, Journal
+from ..runs.identity import METHODS
+from ..runs.journal import Journal
 from ..runs.kept import kept_rows
 from ..tasks.task import Row, Task
 from ..utils.console import columns, fit, harmless, left, wrap
@@ -26,11 +18,6 @@ from .table import bars, table
 # Cells that differ, in a terminal.
 _CELLS = 12
 _STAGES = ("asked", "parsed", "valid", "unique", "kept")
-_SET_UP = {
-    "alike": "labels that are alike",
-    "values": "values of an attribute",
-    "filter": "values that fit other labels, too",
-}
 
 
 def run(journal: Journal, task: Task, *, width: int = 80, sample: int = 3) -> list[str]:
@@ -113,119 +100,6 @@ def cost_lines(journal: Journal, kept: int, width: int = 80) -> list[str]:
         line += f" · ${dollars:,.4f}" + (f", ${dollars / kept:,.6f} per kept row" if kept else "") + f" by {price[2]}"
     more = [one for one in (lost_said(spent, price), bounds_said(journal)) if one]
     return ["", *(part for one in (line, *more) for part in wrap(one, width, then="  "))]
-
-
-def preview(
-    journal: Journal,
-    identity: Identity,
-    num_rows: int,
-    price: Price | None,
-    width: int = 80,
-    votes: int = 0,
-) -> list[str]:
-    """The calls up to the first row: each kind of prompt as sent, its reply, what each piece became, and what the
-    whole run would cost.
-
-    Args:
-        journal (`Journal`): the run's journal, open; it holds the replies.
-        identity (`Identity`): the run.
-        num_rows (`int`): how many rows the whole run has.
-        price (`Price`, *optional*): the model's.
-        width (`int`, defaults to 80): of the lines.
-        votes (`int`, defaults to 0): calls about the label of each row.
-    """
-    plan = strategy(identity, Pool())
-    asked = list(_asked(journal, plan))
-    became = {turn.position: turn.pieces for turn in journal.turns()}
-    lines: list[str] = []
-    told: set[str] = set()
-    for turn, messages, reply in asked:
-        kind = _kind(turn)
-        if kind not in told:
-            told.add(kind)
-            lines += [_rule(f"call {turn.position + 1}: {kind}", width)] if identity.method in METHODS else []
-            lines += _call_lines(messages, reply, became.get(turn.position, ()), turn.rows > 0, width)
-    last = asked[-1][0] if asked else None
-    new = (KEPT, UNJUDGED, SURPLUS)
-    kept = sum(code in new for code, _, _ in became.get(last.position, ())) if last and last.rows else 0
-    if not kept:
-        return [*lines, "", "The last reply gave no row, so nothing can be said about the whole run."]
-    turns = -(-num_rows // kept)
-    calls = turns_to_come(strategy(identity, Pool()), 0, turns)
-    checked = num_rows * votes
-    whole = f"{num_rows} rows at {kept} {'row' if kept == 1 else 'rows'} a call: about {calls + checked:,} calls"
-    whole += f" ({checked:,} of them to check labels)" if checked else ""
-    lists = [reply.usage for turn, _, reply in asked if not turn.rows]
-    used = _times(asked[-1][2].usage, turns + checked), _times(_mean(lists), calls - turns)
-    return [*lines, "", *wrap(f"{whole} and {_cost(used, price)}", width)]
-
-
-def _call_lines(
-    messages: Sequence[Message], reply: Reply, pieces: Sequence[Sequence[Any]], for_rows: bool, width: int
-) -> Iterator[str]:
-    for message in messages:
-        yield from (_rule(message["role"], width), *_wrapped(message["content"], width))
-    yield from (_rule("reply", width), *_wrapped(reply.text[:4000], width))
-    if for_rows or pieces:
-        yield _rule("what became of it", width)
-    for code, row_id, detail in pieces:
-        yield fit(f"{code}  {row_id}" if code == KEPT else f"{code}: {detail}", width)
-
-
-def _asked(journal: Journal, plan: Strategy) -> Iterator[tuple[Turn, list[Message], Reply]]:
-    """The turns of a plan up to the first that asks for rows, as far as the journal has their replies."""
-    occurrences: Counter[tuple[int, str]] = Counter()
-    while (turn := plan.next()) is not None:
-        messages, _ = plan.ask(turn)
-        key = key_of(messages)
-        reply = journal.reply(Request(messages, turn.lane, key, occurrences[turn.lane, key]))
-        if reply is None:
-            return
-        occurrences[turn.lane, key] += 1
-        yield turn, messages, reply
-        if turn.rows:
-            return
-        plan.start(turn)
-        if not reply.reason:
-            plan.read(turn, reply.text)
-        plan.arrived(turn, [], {})
-
-
-def _kind(turn: Turn) -> str:
-    """What a call is for."""
-    if turn.rows:
-        return "a row"
-    if "set-up" in turn.drawn:
-        return _SET_UP[turn.drawn["set-up"]]
-    return "seeds in a context" if "context" in turn.drawn else "contexts"
-
-
-def _mean(found: Sequence[Usage]) -> Usage:
-    n = max(len(found), 1)
-    return Usage(sum(one.prompt_tokens for one in found) // n, sum(one.completion_tokens for one in found) // n)
-
-
-def _times(usage: Usage, calls: int) -> Usage:
-    return Usage(calls * usage.prompt_tokens, calls * usage.completion_tokens)
-
-
-def _cost(used: Sequence[Usage], price: Price | None) -> str:
-    """Tokens and dollars."""
-    asked, got = sum(one.prompt_tokens for one in used), sum(one.completion_tokens for one in used)
-    tokens = f"{asked + got:,} tokens"
-    if price is None:
-        return f"{tokens}; the price is not known (--price IN,OUT)"
-    if price.free:
-        return f"{tokens}, free"
-    return f"{tokens}, ${price.of(asked, got):,.4f} by {price.source}"
-
-
-def _rule(name: str, width: int) -> str:
-    return f"── {name} ".ljust(min(width, 80), "─")
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return [part for line in harmless(text.strip()).split("\n") for part in (wrap(line, width) or [""])]
 
 
 def judged_lines(found: JudgedTable, width: int = 80) -> Iterator[str]:

@@ -90,6 +90,12 @@ def _options_key(present: Mapping[str, Any], given: str | None, keys: str) -> st
     return lists[0] if lists else None
 
 
+def _named_answer(scalars: Mapping[str, Any]) -> str | None:
+    """The first key that is called as answers are."""
+    by_name = {fold(key): key for key in reversed(list(scalars))}
+    return next((by_name[name] for name in _ANSWER_NAMES if name in by_name), None)
+
+
 def _key(setting: str, given: str, present: Mapping[str, Any], keys: str) -> str:
     if given not in present:
         raise UsageError(f"`{setting}` {given!r} is not a key of the example; its keys are {keys}")
@@ -118,14 +124,11 @@ def _answer_key(
             raise UsageError(f"{ONE_ANSWER}, and `answer_field` {given!r} names a list: {present[given]!r}")
         return given
     scalars = {key: value for key, value in present.items() if key != options_key and not isinstance(value, list)}
-    by_name = {fold(key): key for key in reversed(scalars)}
-    named = [by_name[name] for name in _ANSWER_NAMES if name in by_name]
-    if named:
-        return named[0]
     known = {look(option) for option in allowed}
-    fitting = [key for key, value in scalars.items() if look(scalar(value) or "") in known]
-    if len(fitting) == 1:
-        return fitting[0]
+    fitting = [key for key, value in scalars.items() if look(_text(value)) in known]
+    found = _named_answer(scalars) or (fitting[0] if len(fitting) == 1 else None)
+    if found is not None:
+        return found
     if not fitting:
         shown = shorten(", ".join(map(repr, allowed)), 100)
         raise UsageError(f"{ONE_ANSWER}, and no field of the example (keys seen: {keys}) holds one of {shown}")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...utils.text import digest
 from ..base import Reply, Request, estimate
 from .shapes import Shape, recognise, unknown
+
+if TYPE_CHECKING:
+    from .methods import Asked
 
 _ASKED = re.compile(r"creating (\d+) examples?")
 # How a reply is laid out: how often, what stands before, between and after its objects, and their indent.
@@ -60,10 +63,7 @@ class DemoClient:
         told = methods.told(system, user, rng, self.held_out)
         if told:
             return told, "stop"
-        asked = methods.one_row(system, user)
-        if asked is None:
-            count = _ASKED.search(system)
-            asked = methods.Asked(int(count[1]) if count else 5, _example(user), methods.must(user))
+        asked = methods.one_row(system, user) or _several(system, user)
         shape = recognise(asked.example)
         rows: list[dict[str, Any]] = []
         faults: list[str] = []
@@ -86,6 +86,14 @@ def _example(content: str) -> dict[str, Any]:
     except ValueError:
         raise unknown("is not a JSON object", []) from None
     return {str(key): value for key, value in example.items()}
+
+
+def _several(system: str, user: str) -> Asked:
+    """As many rows as the instruction asks for, like the example."""
+    from . import methods
+
+    count = _ASKED.search(system)
+    return methods.Asked(int(count[1]) if count else 5, _example(user), methods.must(user))
 
 
 def _spoilt(row: dict[str, Any], fault: str, shape: Shape) -> dict[str, Any]:
