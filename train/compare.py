@@ -268,11 +268,15 @@ def _of_two(paths: Sequence[str]) -> list[str]:
     ]
 
 
+def _is_wanted(cell: Cell, on: Sequence[str] | None, model: str | None) -> bool:
+    return (not on or cell.test in on) and model in (None, cell.model)
+
+
 def _main(paths: Sequence[str], on: Sequence[str] | None, model: str | None) -> list[str]:
     if any(path.endswith(".jsonl") for path in paths):
         return _of_two(paths)
     found = [cell for path in paths for cell in cells(results.read_all(path))]
-    kept = [cell for cell in found if cell.test in (on or [cell.test]) and model in (None, cell.model)]
+    kept = [cell for cell in found if _is_wanted(cell, on, model)]
     if not kept:
         known = ", ".join(sorted({f"{cell.test} ({cell.model})" for cell in found}))
         raise UsageError(f"no result fits; there are: {known or 'none with a score'}")

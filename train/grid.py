@@ -32,6 +32,12 @@ class Sweep(Arguments):
     eta: int = flag("one in so many cells goes on from a rung to the next; 1: all are trained to the end", 3)
 
     @property
+    def _base(self) -> Arguments:
+        """What all cells share."""
+        base = Arguments(**{one.name: getattr(self, one.name) for one in fields(Arguments)})
+        return replace(base, on=None, results=None, overwrite=False)
+
+    @property
     def cells(self) -> list[Arguments]:
         """The trainings of the grid, without a test set, in the order given.
 
@@ -42,10 +48,8 @@ class Sweep(Arguments):
             raise UsageError("--grid paper brings its own learning rates and batch sizes: leave out the lists")
         rates = PAPER_LEARNING_RATES if self.grid else _numbers("--learning-rates", self.learning_rates, float)
         sizes = PAPER_BATCH_SIZES if self.grid else _numbers("--batch-sizes", self.batch_sizes, int)
-        base = Arguments(**{one.name: getattr(self, one.name) for one in fields(Arguments)})
-        base = replace(base, on=None, results=None, overwrite=False)
         return [
-            replace(base, learning_rate=rate, batch_size=size)
+            replace(self._base, learning_rate=rate, batch_size=size)
             for size in dict.fromkeys(sizes or [self.batch_size])
             for rate in dict.fromkeys(rates or [self.learning_rate])
         ]

@@ -84,12 +84,13 @@ def _missing(result: Any) -> str | None:
     wrong = [name for name, kind in _WANTED.items() if not isinstance(result.get(name), kind)]
     if wrong:
         return wrong[0]
-    wrong = [name for name, kind in _OF_TRAIN.items() if not isinstance(result["train"].get(name), kind)]
-    whole = all(
-        isinstance(one, dict) and {"name", "kind", "rows"} <= one.keys()
-        for one in result["train"].get("sources") or ()
-    )
-    return (wrong or [None if whole else "sources"])[0]
+    train = result["train"]
+    wrong = [name for name, kind in _OF_TRAIN.items() if not isinstance(train.get(name), kind)]
+    return (wrong or [None if all(map(_is_source, train.get("sources") or ())) else "sources"])[0]
+
+
+def _is_source(value: Any) -> bool:
+    return isinstance(value, dict) and {"name", "kind", "rows"} <= value.keys()
 
 
 def _check_weights(folder: Path) -> None:

@@ -23,9 +23,7 @@ from ..utils.console import out
 
 def compare(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created compare RUN RUN ...`: what each gave for the same calls, tokens, dollars or rows."""
-    folders = [find(run) for run in args.runs]
-    if len({folder.resolve() for folder in folders}) < max(len(folders), 2):
-        raise UsageError(f"compare takes two different runs or more, not {', '.join(args.runs)}")
+    folders = _folders(args.runs)
     with ExitStack() as stack:
         journals = [stack.enter_context(Journal(folder)) for folder in folders]
         runs = [Ledger.of(journal) for journal in journals]
@@ -40,6 +38,13 @@ def compare(args: argparse.Namespace, argv: list[str]) -> int:
     for line in (as_markdown if args.format == "markdown" else as_text)(lines, [*told(runs, found, fewest), *notes]):
         out(line)
     return 0
+
+
+def _folders(names: Sequence[str]) -> list[Path]:
+    folders = [find(run) for run in names]
+    if len({folder.resolve() for folder in folders}) < max(len(folders), 2):
+        raise UsageError(f"compare takes two different runs or more, not {', '.join(names)}")
+    return folders
 
 
 def _fewest(runs: Sequence[Ledger], at: str, budget: float) -> int:

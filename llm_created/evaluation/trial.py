@@ -120,7 +120,7 @@ def evaluate(
         True
     """
     on = (on,) if isinstance(on, str) else on
-    task = tasks.load(task).task if isinstance(task, str) else task
+    task = tasks.named(task).task if isinstance(task, str) else task
     environment, started = results.environment(), time.monotonic()
     seen = choose(features, embedding_model)
     folder = None if human_data == HUB else human_data

@@ -57,15 +57,18 @@ class Merged:
         """
         old = head.text(card.NAME)
         before, _ = split(old, self.how.repo)
-        configs = _names(before)
         there = [path for path in head.paths if path.startswith(f"{self.config}/")]
+        self._check(head, before, bool(there))
+        gone: dict[str, bytes | None] = {path: None for path in there if path not in self.files}
+        return gone | dict(self.files) | {card.NAME: self._card(old, before)}
+
+    def _check(self, head: Head, before: Mapping[str, Any], there: bool) -> None:
+        configs = _names(before)
         if (there or self.config in configs) and not self.how.replace:
             self._same_run(head.text(f"{self.config}/{RUN_FILE}"))
         if others := [name for name in configs if name != self.config]:
             self._same_task(head.text(TASK_FILE), others)
         self._same_format(head, before)
-        gone: dict[str, bytes | None] = {path: None for path in there if path not in self.files}
-        return gone | dict(self.files) | {card.NAME: self._card(old, before)}
 
     def _same_run(self, text: str) -> None:
         about = _object(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..errors import UsageError
 
@@ -34,13 +34,13 @@ def no_keys(files: Mapping[str, bytes], strict: str = "") -> None:
             continue
         own = bool(strict) and name.endswith(strict)
         for number, line in enumerate(data.decode().split("\n"), 1):
-            if any(value in line for value in mine):
-                raise UsageError(
-                    f"{name}, line {number}, holds the value of a variable of this machine that is named like a key: "
-                    "nothing was pushed"
-                )
-            if own and _KEYS.search(line):
-                raise UsageError(
-                    f"{name}, line {number}, holds what looks like a key: nothing was pushed; leave out "
-                    "`with_journal=True`"
-                )
+            _check(f"{name}, line {number},", line, mine, own)
+
+
+def _check(where: str, line: str, mine: Sequence[str], own: bool) -> None:
+    if any(value in line for value in mine):
+        raise UsageError(
+            f"{where} holds the value of a variable of this machine that is named like a key: nothing was pushed"
+        )
+    if own and _KEYS.search(line):
+        raise UsageError(f"{where} holds what looks like a key: nothing was pushed; leave out `with_journal=True`")

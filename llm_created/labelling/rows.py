@@ -73,7 +73,7 @@ def label_rows(
         >>> [row["answer"] in ("True", "False") for row in labelled]
         [True, True]
     """
-    source = source_of(task) if isinstance(task, Task) else tasks.load(task)
+    source = source_of(task) if isinstance(task, Task) else tasks.named(task)
     cases = records.cases(source.task, rows)
     how = Settings(model=model, allow_partial=allow_partial, **settings)
     shown = records.shown(source.task, shots)

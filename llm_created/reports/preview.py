@@ -66,9 +66,8 @@ def _whole_run(
     price: Price | None,
 ) -> str:
     """What the whole run would take, by the first call for rows."""
-    last, _, reply = asked[-1] if asked else (None, (), None)
-    new = (KEPT, UNJUDGED, SURPLUS)
-    kept = sum(code in new for code, _, _ in became.get(last.position, ())) if last and last.rows else 0
+    last, reply = (asked[-1][0], asked[-1][2]) if asked else (None, None)
+    kept = _new_rows(became.get(last.position, ())) if last and last.rows else 0
     if not kept or reply is None:
         return "The last reply gave no row, so nothing can be said about the whole run."
     turns = -(-num_rows // kept)
@@ -79,6 +78,10 @@ def _whole_run(
     lists = [reply.usage for turn, _, reply in asked if not turn.rows]
     used = _times(reply.usage, turns + checked), _times(_mean(lists), calls - turns)
     return f"{whole} and {_cost(used, price)}"
+
+
+def _new_rows(pieces: Sequence[Sequence[Any]]) -> int:
+    return sum(code in (KEPT, UNJUDGED, SURPLUS) for code, _, _ in pieces)
 
 
 def _call_lines(

@@ -105,14 +105,16 @@ def _check_part(name: str, value: Any) -> None:
     if not isinstance(value, kind):
         wanted = "a text" if kind is str else "an object"
         raise UsageError(f"{name!r} of a guide must be {wanted}, not {shorten(repr(value))}")
-    if name == "labels":
-        for label, said in value.items():
-            if not isinstance(said, str):
-                raise UsageError(f"what a guide says of the label {label!r} must be a text, not {shorten(repr(said))}")
-    if name == "draws":
-        for field_name, values in value.items():
-            if not _are_texts(values):
-                raise UsageError(f"a guide draws {field_name!r} from a list of texts, not {shorten(repr(values))}")
+    for key, one in value.items() if kind is Mapping else ():
+        _check_entry(name, key, one)
+
+
+def _check_entry(name: str, key: str, value: Any) -> None:
+    """Say what is wrong with an entry of a part that is an object."""
+    if name == "labels" and not isinstance(value, str):
+        raise UsageError(f"what a guide says of the label {key!r} must be a text, not {shorten(repr(value))}")
+    if name == "draws" and not _are_texts(value):
+        raise UsageError(f"a guide draws {key!r} from a list of texts, not {shorten(repr(value))}")
 
 
 def _are_texts(values: Any) -> bool:

@@ -58,8 +58,7 @@ class DemoClient:
     def _answer(self, messages: list[dict[str, str]], rng: Random) -> tuple[str, str]:
         from . import methods
 
-        system = " ".join(message["content"] for message in messages if message["role"] == "system")
-        user = next((message["content"] for message in reversed(messages) if message["role"] == "user"), "")
+        system, user = " ".join(_said(messages, "system")), (_said(messages, "user") or [""])[-1]
         told = methods.told(system, user, rng, self.held_out)
         if told:
             return told, "stop"
@@ -86,6 +85,10 @@ def _example(content: str) -> dict[str, Any]:
     except ValueError:
         raise unknown("is not a JSON object", []) from None
     return {str(key): value for key, value in example.items()}
+
+
+def _said(messages: list[dict[str, str]], role: str) -> list[str]:
+    return [message["content"] for message in messages if message["role"] == role]
 
 
 def _several(system: str, user: str) -> Asked:

@@ -132,7 +132,7 @@ def _judged(user: str, explains: bool, rng: Random) -> str:
 def _meant(shown: Mapping[str, Any], options: Sequence[str]) -> str:
     blind = isinstance(list(shown.values())[-1], list)
     shape = recognise({**shown, "\0": options[0]} if blind else shown)
-    texts = {key: str(value).rpartition(": ")[2] for key, value in shown.items() if not isinstance(value, list)}
+    texts = _texts(shown)
     if shape.kind in ("closed", "open"):
         return _true_or_not(shape, texts, options)
     text = _plain(" ".join(value for key, value in texts.items() if blind or key != shape.answer))
@@ -141,15 +141,24 @@ def _meant(shown: Mapping[str, Any], options: Sequence[str]) -> str:
     return max(options, key=weighed.__getitem__)
 
 
+def _texts(shown: Mapping[str, Any]) -> dict[str, str]:
+    """The fields without what a prompt may put before them."""
+    return {key: str(value).rpartition(": ")[2] for key, value in shown.items() if not isinstance(value, list)}
+
+
 def _true_or_not(shape: Shape, texts: Mapping[str, str], options: Sequence[str]) -> str:
     """Whether the claims are facts, or say nothing of what the passage speaks of."""
     claims = [_plain(part) for part in re.split(", and ", texts[shape.text])]
-    about = max((who for who, _ in _pairs() if who in claims[0]), key=len, default="")
+    about = _subject(claims[0])
     left_open = [one for one in options if fold(one) in OPEN]
     if left_open and shape.kind == "open" and about not in _plain(texts[shape.passage]):
         return left_open[0]
     holds = all(map(_is_fact, claims))
     return next(one for one in options if fold(one) not in OPEN and (fold(one) in YES) is holds)
+
+
+def _subject(claim: str) -> str:
+    return max((who for who, _ in _pairs() if who in claim), key=len, default="")
 
 
 def _is_fact(claim: str) -> bool:
@@ -221,8 +230,9 @@ def _fields(shape: Shape, asked: Asked, rng: Random, held_out: bool) -> dict[str
     """A row of any fields, whose answer the words give away: by an opinion, or by telling of it."""
     row, slots = dict(asked.example), _slots(rng, held_out)
     inputs = _inputs(shape, row)
-    passage = next((key for key in inputs if shape.varies and fold(key) in PASSAGES), "")
+    passage = ""
     if shape.varies:
+        passage = next((key for key in inputs if fold(key) in PASSAGES), "")
         row[shape.options], row[shape.answer] = _choices(len(row[shape.options]), passage, slots, rng, held_out)
         slots |= {"all": " and ".join(row[shape.options]), "right": row[shape.answer]}
         means = ""
