@@ -26,6 +26,7 @@ from server import MALFORMED, Server
 from llm_created import Identity, Journal, Reply, Request, Row, RunFailed, Usage
 from llm_created.cli.main import main
 from llm_created.clients import openai as openai_client
+from llm_created.clients import transport
 from llm_created.clients.prices import Price
 from llm_created.creation.budget import Budget
 from llm_created.errors import RequestFailed, StoppedShort
@@ -599,7 +600,7 @@ def gzip_bomb() -> bytes:
 @pytest.mark.parametrize("kind", ["endless", "gzip", "deep"])
 def test_bodies_are_bounded(kind: str, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if kind == "endless":
-        answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b" " * (openai_client.MAX_BODY + 2)
+        answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b" " * (transport.MAX_BODY + 2)
     elif kind == "gzip":
         body = gzip_bomb()
         head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
