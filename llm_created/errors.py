@@ -65,6 +65,7 @@ class StoppedShort(LLMCreatedError):
         message (`str`): one line that says why and what to do.
         kept (`int`): rows in the prefix that exists.
         wanted (`int`): rows that were asked for.
+        more (`tuple[str, ...]`): a setting and the value without which the same call would stop again at once.
 
     Example:
 
@@ -79,10 +80,11 @@ class StoppedShort(LLMCreatedError):
     exit_code = 3
     in_lines = True
 
-    def __init__(self, message: str, kept: int = 0, wanted: int = 0) -> None:
+    def __init__(self, message: str, kept: int = 0, wanted: int = 0, more: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.kept = kept
         self.wanted = wanted
+        self.more = more
 
 
 class RequestFailed(LLMCreatedError):

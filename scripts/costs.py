@@ -11,7 +11,6 @@ from rendering import SETS, TASKS, Line, pipes, place, point
 from llm_created.analysis.funnel import cost, funnel
 from llm_created.errors import UsageError
 from llm_created.runs.folders import RUN_FILE, find
-from llm_created.runs.journal import Journal
 from llm_created.utils.files import read_json
 
 
@@ -34,7 +33,7 @@ def cost_line(run: str) -> Line:
     """One run's line; without its journal what it used is not known."""
     about = Path(run, RUN_FILE)
     try:
-        with Journal(find(run)) as journal:
+        with find(run).open() as journal:
             identity, spent, price = journal.get("identity"), journal.spent(), journal.get("price")
             task = journal.get("task")["name"]
             rows, digest, dollars = funnel(journal).kept, journal.folder.name, cost(spent, price)

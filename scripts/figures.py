@@ -28,7 +28,6 @@ from llm_created.embeddings import Similarity
 from llm_created.errors import LLMCreatedError, UsageError
 from llm_created.evaluation import results
 from llm_created.runs.folders import all_runs, find
-from llm_created.runs.journal import Journal
 from llm_created.runs.kept import kept_rows
 from llm_created.tasks.task import Row, Task
 from llm_created.train.cells import HUMAN, Cell, cells
@@ -193,7 +192,7 @@ def drift_figures(runs: Sequence[str], embedding_model: str | None, out: Path) -
     """Similarity to the formatting example against depth: a figure for each task."""
     tasks: dict[str, list[Made]] = defaultdict(list)
     for run in runs:
-        with Journal(find(run)) as journal:
+        with find(run).open() as journal:
             identity = journal.get("identity")
             task = Task.from_json(journal.get("task"))
             rows = list(kept_rows(journal, task))

@@ -24,7 +24,7 @@ EXAMPLE = {"text": "An example.", "options": ["good", "bad"], "answer": "good"}
 _REPLY = """
 INSERT INTO replies (lane, request, occurrence, submitted, answered, attempts, text, model, prompt_tokens,
 completion_tokens, estimated) VALUES (0, ?, 0, ?, ?, 1, ?, 'm', 400, 16000, 0)"""
-_TURN = "INSERT INTO turns VALUES (?, 0, ?, 0, ?, ?, ?, ?, '')"
+_TURN = "INSERT INTO turns VALUES (1, ?, 0, ?, 0, ?, ?, ?, ?, '')"
 _EVERY = 7
 _STARTER = """
 import resource, subprocess, sys
@@ -57,8 +57,9 @@ def build(folder: Path, rows: int, length: int, per_turn: int = 1, held: bool = 
     """
     identity = Identity(TASK, EXAMPLE, "m", "Write more.", num_examples=per_turn)
     with Journal(folder / "runs" / identity.digest, identity.as_json) as journal:
-        for name, value in {"task": TASK.to_json(), "target": rows, "price": [1.0, 2.0, "a test"]}.items():
-            journal.set(name, value)
+        journal.begin("as built", rows, {"rows": rows})
+        journal.set("task", TASK.to_json())
+        journal.set("price", [1.0, 2.0, "a test"])
         # As fast as can be: nobody else reads it, and it may be lost.
         db = journal._db
         db.execute("BEGIN")
@@ -69,7 +70,7 @@ def build(folder: Path, rows: int, length: int, per_turn: int = 1, held: bool = 
             if held:
                 kept = [piece[1] for piece in record.pieces if piece[0] == "kept"]
                 order = [(number ^ 1, row) for number, row in enumerate(kept, at * per_turn)]
-                db.executemany("INSERT INTO emitted VALUES (?, ?)", order)
+                db.executemany("INSERT INTO emitted VALUES (1, ?, ?)", order)
         db.execute("COMMIT")
     return identity.digest
 

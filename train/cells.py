@@ -190,13 +190,12 @@ def formatting_examples(cell: Cell) -> int | None:
     Another seed with the same formatting example measures less than another example does.
     """
     from llm_created.runs.folders import find
-    from llm_created.runs.journal import Journal
     from llm_created.utils.text import digest
 
     seen = set()
     for run in {run for one in cell.ones for run in one.runs}:
         try:
-            with Journal(find(run)) as journal:
+            with find(run).open() as journal:
                 identity = journal.get("identity")
                 # Without an example, another seed draws other contexts and attributes.
                 seen.add(digest(identity["example"] or identity["seed"]))

@@ -134,6 +134,34 @@ def bounds_said(journal: Journal) -> str:
     return f"under the caps a reply may have up to {most} tokens: learnt from those that came (--max-tokens N sets it)"
 
 
+def spent_on_rows(journal: Journal) -> Spent:
+    """What the run's rows cost: all that it used, but what only other outputs of it needed."""
+    if len({one.key for one in journal.readings()}) < 2:
+        return journal.spent()
+    votes, calls, sent, got, guessed = journal.spent_on_votes(), 0, 0, 0, 0
+    for one in journal.turn_costs():
+        calls, sent, got = calls + 1, sent + one.prompt_tokens, got + one.completion_tokens
+        guessed += one.estimated * (one.prompt_tokens + one.completion_tokens)
+    return Spent(calls + votes.calls, sent + votes.prompt_tokens, got + votes.completion_tokens, guessed)
+
+
+def outputs_said(journal: Journal) -> str:
+    """What of the cost these rows needed, in one line, where the run has other outputs; else `""`."""
+    whole, own = journal.spent(), spent_on_rows(journal)
+    if own == whole:
+        return ""
+    tokens = own.prompt_tokens + own.completion_tokens
+    return f"of it {own.calls:,} calls and {tokens:,} tokens for these rows: the run has other outputs, too"
+
+
+def servers_said(journal: Journal) -> str:
+    """That its replies are of several servers behind one model's name, in one line; else `""`."""
+    servers = journal.get("servers", [])
+    if len(servers) < 2:
+        return ""
+    return f"its replies are of {len(servers)} servers behind this model's name: {', '.join(servers)}"
+
+
 def times(journal: Journal) -> dict[str, Any]:
     """When the run was asked, how long at least one request was on its way, and how long a reply took.
 

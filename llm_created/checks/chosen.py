@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..data.sources import public_name, source_of
 from ..runs.identity import Identity
@@ -16,13 +16,32 @@ from .judge import Judge
 from .user_filter import Check, filter_name, import_function, user_filter
 
 
-def emission(settings: Settings, identity: Identity) -> dict[str, Any]:
+class Prepared(NamedTuple):
+    """What the emission checks of a run need, loaded once.
+
+    Attributes:
+        checks (`list[Check]`): the user's filter, and the evaluation sets that no row may repeat.
+        reported (`list[Check]`): the same sets, where rows that repeat one are counted and stay.
+    """
+
+    checks: list[Check]
+    reported: list[Check]
+
+
+def prepare(settings: Settings, identity: Identity) -> Prepared:
+    """Load what the checks need, before anything is written.
+
+    Raises:
+        UsageError: the filter or an evaluation set cannot be loaded.
+    """
+    filters, leaks = [*user_filter(settings, identity.task)], _leakage(settings, identity.task)
+    return Prepared(filters, leaks) if settings.leaks == "report" else Prepared([*filters, *leaks], [])
+
+
+def emission(settings: Settings, identity: Identity, prepared: Prepared) -> dict[str, Any]:
     """The emission checks that were asked for, as the keywords of `create`."""
     task = identity.task
-    checks = [*user_filter(settings, task)]
-    if settings.leaks == "drop":
-        checks += leakage(settings, task)
-    found: dict[str, Any] = {"checks": checks, "balance": bool(settings.balance)}
+    found: dict[str, Any] = {"checks": prepared.checks, "balance": bool(settings.balance)}
     if settings.near_duplicates is not None:
         from .near_duplicates import NearDuplicates
 
@@ -71,7 +90,7 @@ def against_of(settings: Settings) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 
 
-def leakage(settings: Settings, task: Task) -> list[Check]:
+def _leakage(settings: Settings, task: Task) -> list[Check]:
     """The check for rows that repeat an evaluation set, if any was named."""
     if not settings.check_against:
         return []

@@ -14,18 +14,17 @@ from ..errors import RunFailed, UsageError
 from ..evaluation.features import Embeddings
 from ..evaluation.run_scores import score_lines
 from ..reports.comparison import RESULTS, amount, as_markdown, as_text, equal_budget, lines_of, same_task, told
-from ..runs.folders import find
+from ..runs.folders import Found, find
 from ..runs.identity import DEFAULT_EMBEDDING_MODEL
-from ..runs.journal import Journal
 from ..tasks.task import Row
 from ..utils.console import out
 
 
 def compare(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created compare RUN RUN ...`: what each gave for the same calls, tokens, dollars or rows."""
-    folders = _folders(args.runs)
+    found_runs = _found(args.runs)
     with ExitStack() as stack:
-        journals = [stack.enter_context(Journal(folder)) for folder in folders]
+        journals = [stack.enter_context(one.open()) for one in found_runs]
         runs = [Ledger.of(journal) for journal in journals]
         budget = equal_budget(runs, args.at, args.budget)
         fewest = _fewest(runs, args.at, budget)
@@ -40,11 +39,11 @@ def compare(args: argparse.Namespace, argv: list[str]) -> int:
     return 0
 
 
-def _folders(names: Sequence[str]) -> list[Path]:
-    folders = [find(run) for run in names]
-    if len({folder.resolve() for folder in folders}) < max(len(folders), 2):
+def _found(names: Sequence[str]) -> list[Found]:
+    runs = [find(run) for run in names]
+    if len({(one.folder.resolve(), one.which._replace(folder="")) for one in runs}) < max(len(runs), 2):
         raise UsageError(f"compare takes two different runs or more, not {', '.join(names)}")
-    return folders
+    return runs
 
 
 def _fewest(runs: Sequence[Ledger], at: str, budget: float) -> int:

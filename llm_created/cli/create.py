@@ -5,18 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import shlex
 from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..checks.chosen import self_correct
+from ..checks.chosen import Prepared, self_correct
 from ..creation.connect import budget, client, price, ready
 from ..creation.define import identity, without_effect
 from ..creation.loop import create as create_rows
 from ..creation.progress import Tally
-from ..creation.run import Plan, rows
+from ..creation.run import OTHER_SERVER, Plan, rows
 from ..data.writer import Output
 from ..errors import StoppedShort, UsageError
 from ..hub.push import to_hub
@@ -34,6 +33,7 @@ from ..utils.console import out, say
 from ..utils.files import read_text
 from ..utils.text import nearest, slug
 from . import flags, runs
+from .going_on import ask_again, command, goes_on, moved, names
 from .live import on_interrupt, watch
 from .parser import parser
 
@@ -67,7 +67,7 @@ def _source(args: argparse.Namespace) -> Source:
     return known.load(args.task)
 
 
-def _run_of(args: argparse.Namespace) -> tuple[Settings, Identity]:
+def _run_of(args: argparse.Namespace) -> tuple[Settings, Identity, Prepared]:
     """The run that the arguments define; what is wrong with them is said before anything is written."""
     settings = Settings.of(args)
     if settings.instruction_extra is not None:
@@ -83,10 +83,10 @@ def _run_of(args: argparse.Namespace) -> tuple[Settings, Identity]:
 
         settings.attributes = asked_for(source, settings, strategy, args.attributes_out)
     made = identity(settings, source, strategy)
-    ready(settings, made)
+    prepared = ready(settings, made)
     for line in without_effect(settings, strategy):
         _tell(f"note: {line}")
-    return settings, made
+    return settings, made, prepared
 
 
 def _strategy(args: argparse.Namespace) -> str:
@@ -102,68 +102,85 @@ def _strategy(args: argparse.Namespace) -> str:
 
 def create(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created create`: write a dataset, resume it, grow it."""
-    settings, made, published = _asked(args)
+    asked = _asked(args)
+    settings, made, published, _ = asked
     if args.name:
         check_name(args.name, made.digest)
     default = Path("created") / f"{slug(made.task.name)}-{made.strategy}-{made.digest[:8]}"
     output = Output(Path(args.out).expanduser() if args.out else default, made, args.format)
     say(f"run {made.digest[:8]} · {made.task.name} · {made.strategy} · {made.model} → {output.folder}")
-    again = _with_rows(argv, settings.num_rows) if published else shlex.join(["llm-created", *argv])
+    again = command(argv, settings.num_rows if published else None)
     with Journal(run_folder(made.digest), made.as_json) as journal:
-        if args.name:
-            journal.set("name", args.name)
+        before = names(journal)
         journal.set("price", price(settings))
-        short = fill(made, settings, journal, output, published)
+        ask_again(args.ask_again, journal, made.task)
+        short = fill(asked, journal, output, args.name)
         journal.flush()
-        path = output.finish(format=args.format)
-        if path:
-            card.beside(path, journal, made.task, list(kept_rows(journal, made.task)), flags.card_options(args))
+        path = _written(args, made, journal, output, settings.num_rows)
+        for line in moved(args.name, before, journal):
+            say(line)
+        reasons = set(journal.unusable().values())
         for line in shown.run(journal, made.task, width=runs.terminal_width()):
             out(line)
         if path and args.push_to_hub and not short:
             out("", f"pushed: {to_hub(journal, flags.pushed(args, args.push_to_hub), say)}")
     out("", f"{output.written} rows in {path}" if path else "no rows, so no file was written")
     if short is not None:
-        raise StoppedShort(f"{short}\nto go on: {again}", short.kept, short.wanted)
+        raise StoppedShort(f"{short}\nto go on: {goes_on(again, short, reasons)}", short.kept, short.wanted)
     out("next:")
     out(f"  llm-created show {made.digest[:8]} --sample 10")
     out(f"  python -c \"import datasets; print(datasets.load_dataset('{output.folder}'))\"")
-    out(f"  {_with_rows(argv, 4 * settings.num_rows)}   # grows it: only the new rows are bought")
+    out(f"  {command(argv, 4 * settings.num_rows)}   # grows it: only the new rows are bought")
     return 0
 
 
-def _asked(args: argparse.Namespace) -> tuple[Settings, Identity, Published | None]:
+def _written(args: argparse.Namespace, made: Identity, journal: Journal, output: Output, wanted: int) -> Path | None:
+    """The rows and their card in their folder, whole."""
+
+    def told(old: str) -> str:
+        rows = list(kept_rows(journal, made.task))
+        return card.beside(output.path, old, journal, made.task, rows, flags.card_options(args))
+
+    about = {"reading": journal.reading, "target": wanted, "emission": journal.get("emission")}
+    return output.finish(told, format=args.format, **about)
+
+
+class _Asked(NamedTuple):
+    """A run that is wanted, with what was loaded to see whether it can be."""
+
+    settings: Settings
+    made: Identity
+    published: Published | None = None
+    prepared: Prepared | None = None
+
+
+def _asked(args: argparse.Namespace) -> _Asked:
     """The run that is wanted, defined here or published; what is wrong is said before anything is bought."""
     if args.from_repo:
+        if args.ask_again:
+            raise UsageError("--from takes the replies as they were published: leave out --ask-again")
         from .create_from import agreed, run_of
 
         settings, published = run_of(args)
         made = published.identity
         if settings.num_rows > published.num_rows:
             agreed(published, settings, lambda text: None)
-            ready(settings, made)
+        prepared = ready(settings, made) if settings.num_rows > published.num_rows else None
+        asked = _Asked(settings, made, published, prepared)
     else:
-        (settings, made), published = _run_of(args), None
+        settings, made, prepared = _run_of(args)
+        asked = _Asked(settings, made, None, prepared)
     for name in ("private", "with_journal", "replace", "validation"):
         if getattr(args, name) not in (None, False) and not args.push_to_hub:
             raise UsageError(f"`{name}` goes with --push-to-hub")
     if args.push_to_hub:
         flags.pushed(args, args.push_to_hub).check(made.model)
-    return settings, made, published
-
-
-def _with_rows(argv: list[str], num_rows: int) -> str:
-    """The command with so many rows."""
-    kept = list(argv)
-    for flag in ("-n", "--num-rows"):
-        if flag in kept:
-            del kept[kept.index(flag) : kept.index(flag) + 2]
-    return shlex.join(["llm-created", *kept, "-n", str(num_rows)])
+    return asked
 
 
 def preview(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created preview`: the calls up to the first row, journaled, so that the run does not buy them again."""
-    settings, made = _run_of(args)
+    settings, made, _ = _run_of(args)
     with Journal(run_folder(made.digest), made.as_json) as journal:
         with suppress(StoppedShort):
             asyncio.run(_first_turn(made, settings, journal))
@@ -190,25 +207,23 @@ async def _first_turn(made: Identity, settings: Settings, journal: Journal) -> N
                 pass
 
 
-def fill(
-    made: Identity, settings: Settings, journal: Journal, output: Output, published: Published | None
-) -> StoppedShort | None:
+def fill(asked: _Asked, journal: Journal, output: Output, name: str | None) -> StoppedShort | None:
     """Write the rows; what a published run has is made again first. Returns why there are too few."""
+    settings, made, published, prepared = asked
     if published:
         from ..hub.published import as_here, made_again
         from .create_from import agreed
 
-        again, said, lacking = made_again(published, settings, journal)
+        again, said, lacking = made_again(published, settings, journal, prepared, name)
         _tell(said)
         if len(again) == settings.num_rows or not published.grows:
             for row in again:
                 output.add(row)
             return _short_of(lacking, len(again), settings.num_rows)
         agreed(published, settings, say)
-        ready(settings, made)
-        made = as_here(made, journal)
+        made, prepared = as_here(made, journal), prepared or ready(settings, made)
     try:
-        asyncio.run(_write(made, settings, journal, output))
+        asyncio.run(_write(asked._replace(made=made, prepared=prepared), journal, output, name))
     except StoppedShort as stopped:
         return stopped
     return None
@@ -222,13 +237,15 @@ def _short_of(lacking: str, made: int, wanted: int) -> StoppedShort | None:
     return StoppedShort(f"stopped at {made} of {wanted} rows: {why}", made, wanted)
 
 
-async def _write(made: Identity, settings: Settings, journal: Journal, output: Output) -> None:
+async def _write(asked: _Asked, journal: Journal, output: Output, name: str | None) -> None:
     """Run the loop with somebody watching, and a way to stop it."""
+    settings, made = asked.settings, asked.made
     tally, stop = Tally(target=settings.num_rows), asyncio.Event()
     on_interrupt(stop, tally)
     watcher = asyncio.create_task(watch(tally))
     try:
-        made_rows = rows(made, settings, journal, tally=tally, before_buying=partial(_announce, output), stop=stop)
+        how: dict[str, Any] = {"prepared": asked.prepared, "name": name, "before_buying": partial(_announce, output)}
+        made_rows = rows(made, settings, journal, tally=tally, stop=stop, **how)
         async with aclosing(made_rows):
             async for row in made_rows:
                 output.add(row)
@@ -245,6 +262,8 @@ def _announce(output: Output, plan: Plan) -> None:
     chains = plan.identity.chains if plan.identity.strategy in CHAINED else 0
     flight = f" ({chains} chains: {chains} requests in flight; --chains N for more)" if 0 < chains < plan.calls else ""
     say(f"{replayed}about {plan.calls} calls to buy{dollars}{flight}")
+    if plan.other_server:
+        say(OTHER_SERVER)
     output.prepare()
     # What is loaded by now stays: collecting it again and again takes a sixth of the CPU of a long run.
     gc.freeze()

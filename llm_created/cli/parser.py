@@ -33,7 +33,10 @@ def parser() -> tuple[console.Parser, Mapping[str, console.Parser]]:
     flags.run(create)
     create.add_argument("--out", help="folder for the rows (default: created/TASK-STRATEGY-RUN)")
     create.add_argument("--format", choices=("parquet", "jsonl", "arrow"), default="parquet", help="of the rows")
-    create.add_argument("--name", help="a name for the run")
+    create.add_argument("--name", help="a name for what this makes; it keeps it until another command takes it over")
+    create.add_argument(
+        "--ask-again", metavar="REASON", help="drop replies that gave nothing: not_json, refusal ...; they stay paid"
+    )
     create.add_argument(
         "--from", dest="from_repo", metavar="REPO", help="a published run: its rows made again; -n grows it"
     )
@@ -44,6 +47,9 @@ def parser() -> tuple[console.Parser, Mapping[str, console.Parser]]:
     flags.run(preview)
     commands.add_parser("tasks", help="the built-in tasks")
     commands.add_parser("runs", help="the runs in the cache")
+    rm = commands.add_parser("rm", help="delete a run's replies; rows that were written stay")
+    rm.add_argument("run", help="the beginning of its digest, its name, or the folder its rows are in")
+    rm.add_argument("--yes", action="store_true", help="delete it without asking")
     show = commands.add_parser("show", help="a run: sample, funnel, reasons, balance, tokens, cost")
     show.add_argument("run", help="the beginning of its digest, its name, or the folder its rows are in")
     show.add_argument("--sample", type=int, default=3, help="rows to show (default 3)")

@@ -8,7 +8,6 @@ from pathlib import Path
 from ..errors import UsageError
 from ..hub.push import to_hub
 from ..runs.folders import RUN_FILE, find
-from ..runs.journal import Journal
 from ..utils.console import out, say
 from . import flags
 
@@ -17,6 +16,6 @@ def push(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created push RUN REPO`."""
     if (Path(args.repo) / RUN_FILE).is_file():
         raise UsageError(f"{args.repo!r} is a folder of rows, and OWNER/NAME is wanted: does a pattern fit several?")
-    with Journal(find(args.run)) as journal:
+    with find(args.run).open() as journal:
         out(to_hub(journal, flags.pushed(args, args.repo), say))
     return 0

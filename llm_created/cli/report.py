@@ -10,7 +10,6 @@ from typing import Any
 from ..errors import UsageError
 from ..reports.html import GENERATOR, parts, write
 from ..runs.folders import find
-from ..runs.journal import Journal
 from ..tasks.task import Task
 from ..utils.console import out, say
 from ..utils.progress import Progress
@@ -21,7 +20,7 @@ _RESULTS = "results"
 
 def report(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created report RUN`: write the report of a run."""
-    with Journal(find(args.run)) as journal:
+    with find(args.run).open() as journal:
         stored = journal.get("task")
         if stored is None:
             raise UsageError(

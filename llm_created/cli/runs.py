@@ -39,12 +39,14 @@ def _about(name: str, source: Source) -> list[str]:
 def runs(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created runs`: the runs in the cache, newest first."""
     lines = []
-    for digest, made, name in all_runs(unreadable=lambda error: say(f"error: {error}")):
+    for digest, made, _ in all_runs(unreadable=lambda error: say(f"error: {error}")):
         with Journal(cache_folder() / "runs" / digest) as journal:
             day = time.strftime("%Y-%m-%d %H:%M", time.localtime(journal.get("created", 0)))
             kept, target = funnel(journal).kept, journal.get("target", 0)
             task = Task.from_json(journal.get("task"))
-        about = [task.name, made["strategy"], made["model"], f"({name})" if name else ""]
+            last = journal.get("name")
+            names = [f"{one.name}" + f": {one.said}" * (one.name != last) for one in journal.readings() if one.name]
+        about = [task.name, made["strategy"], made["model"], f"({'; '.join(names)})" if names else ""]
         lines.append([digest[:8], day, f"{kept}/{target}", *about])
     out(*table(lines, "<<><<<<", most=(0, 0, 0, 24, 12, 40, 66)))
     if not lines:
@@ -54,7 +56,7 @@ def runs(args: argparse.Namespace, argv: list[str]) -> int:
 
 def show(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created show RUN`."""
-    with Journal(find(args.run)) as journal:
+    with find(args.run).open() as journal:
         task = Task.from_json(journal.get("task"))
         for line in shown.run(journal, task, width=terminal_width(), sample=max(args.sample, 0)):
             out(line)

@@ -49,6 +49,7 @@ class Budget:
 
     Attributes:
         stopped_by (`str`): the cap that kept a request from going out, or `""`.
+        raised (`tuple[str, ...]`): the setting that is this cap, and a value that would have let the request go out.
         bounds (`dict[int, int]`): the bound that replies to requests for so many rows have, where it is learnt.
 
     Example:
@@ -86,6 +87,7 @@ class Budget:
         self._seen: Counter[int] = Counter()
         self.spent = spent or Spent()
         self.stopped_by = ""
+        self.raised: tuple[str, ...] = ()
         self.bounds: dict[int, int] = {}
 
     def expect(self, messages: Sequence[Mapping[str, str]], rows: int) -> Usage:
@@ -168,12 +170,15 @@ class Budget:
         sent = self.spent.prompt_tokens + self._reserved.prompt_tokens + prompt
         got = self.spent.completion_tokens + self._reserved.completion_tokens + completion
         if self._max_calls is not None and self.spent.calls + self._reserved.calls >= self._max_calls:
+            self.raised = "max_calls", str(2 * self._max_calls)
             return f"`max_calls` {self._max_calls} is used up"
         if self._max_tokens_total is not None and sent + got > self._max_tokens_total:
             size = prompt + completion
+            self.raised = "max_tokens_total", str(max(2 * self._max_tokens_total, sent + got))
             return f"`max_tokens_total` {self._max_tokens_total} leaves no room for a call of up to {size} tokens"
         if self._max_cost is not None and self.price is not None and self.price.of(sent, got) > self._max_cost:
             cost = self.price.of(prompt, completion)
+            self.raised = "max_cost", f"{max(2 * self._max_cost, 1.01 * self.price.of(sent, got)):.6g}"
             return f"`max_cost` {self._max_cost:g} leaves no room for a call of up to ${cost:.4f}"
         return ""
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
 
-from ..checks.chosen import emission
+from ..checks.chosen import Prepared, emission, prepare
 from ..clients.base import Client
 from ..clients.prices import Price, look_up_price, parse_price
 from ..runs.identity import Identity
 from ..runs.journal import Journal
 from ..runs.settings import DEMO, Settings
+from ..utils.text import digest
 from .budget import Budget
 
 
@@ -38,18 +40,34 @@ def provider(settings: Settings) -> str:
         return "an OpenAI-compatible server"
 
 
-def ready(settings: Settings, identity: Identity) -> None:
+def ready(settings: Settings, identity: Identity) -> Prepared:
     """Find out what is wrong with a call before anything is written or asked.
+
+    Returns:
+        `Prepared`: what was loaded for that, for `run.rows`.
 
     Raises:
         UsageError: the filter cannot be loaded, a cap needs a price, the address is none, or there is no key.
     """
-    emission(settings, identity)
+    prepared = prepare(settings, identity)
+    emission(settings, identity, prepared)
     Budget(max_cost=settings.max_cost, price=price(settings))
     if identity.model != DEMO:
         from ..clients.openai import api_key, resolve_url
 
         api_key(settings.api_key_env, resolve_url(settings.base_url))
+    return prepared
+
+
+def server(settings: Settings) -> str | None:
+    """Whose replies these are: a digest of the server's address, which is written nowhere; of the demo writer none."""
+    if settings.model == DEMO:
+        return None
+    from ..clients.openai import resolve_url
+
+    parts = urlsplit(resolve_url(settings.base_url))
+    # Without a name and a password that may stand in it.
+    return digest(["server", parts.scheme, parts.hostname, parts.port, parts.path.rstrip("/")])
 
 
 def budget(settings: Settings, journal: Journal) -> Budget:

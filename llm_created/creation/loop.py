@@ -384,7 +384,8 @@ class _Loop:
         sample += f"; {self.emission.short!r} is the label that is short" if self.emission.held else ""
         self._stop_short(
             f"no new row in {self.emission.barren} turns in a row, most often {code!r} "
-            f"({count} of {reasons.total()} rejected pieces){sample}. `patience` allows more turns"
+            f"({count} of {reasons.total()} rejected pieces){sample}. `patience` allows more turns",
+            ("patience", str(2 * self.patience)),
         )
 
     def _end_or_retry(self) -> None:
@@ -394,15 +395,14 @@ class _Loop:
         if self.stop.is_set():
             self._stop_short("interrupted")
         if self.budget.stopped_by:
-            self._stop_short(self.budget.stopped_by)
+            self._stop_short(self.budget.stopped_by, self.budget.raised)
         capped = self.calls.ask_again()
         if capped:
-            self._stop_short(capped)
+            self._stop_short(capped, self.budget.raised)
 
-    def _stop_short(self, why: str) -> None:
-        raise StoppedShort(
-            f"stopped at {self.tally.kept} of {self.num_rows} rows: {why}", self.tally.kept, self.num_rows
-        )
+    def _stop_short(self, why: str, more: tuple[str, ...] = ()) -> None:
+        kept, wanted = self.tally.kept, self.num_rows
+        raise StoppedShort(f"stopped at {kept} of {wanted} rows: {why}", kept, wanted, more)
 
     async def close(self) -> None:
         """Take in what is paid for and still on its way; write down what became of the rest."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 
-from ..checks.chosen import emission, named, reading
+from ..checks.chosen import Prepared, emission, named, prepare, reading
 from ..clients.base import Reply, Request
 from ..embeddings import Similarity
 from ..errors import RunFailed, StoppedShort
@@ -40,24 +40,29 @@ class _NoModel(Similarity):
         raise StoppedShort(f"the similarities of the rows that the example {example.id} led to")
 
 
-async def again(identity: Identity, settings: Settings, journal: Journal, num_rows: int) -> tuple[list[Row], str]:
+async def again(
+    identity: Identity,
+    settings: Settings,
+    journal: Journal,
+    num_rows: int,
+    prepared: Prepared | None = None,
+    name: str | None = None,
+) -> tuple[list[Row], str]:
     """The first rows of a run that its journal gives without a request and without an embedding model of its own.
 
     Returns:
         `tuple[list[Row], str]`: `num_rows` rows at most, and what the journal lacks where they are fewer.
     """
-    checks = emission(settings, identity)
+    checks = emission(settings, identity, prepared or prepare(settings, identity))
 
     def nothing_is_bought(calls: int, messages: Sequence[Message]) -> None:
         votes = messages[0]["content"] in {judge.instruction for judge in checks["judges"]}
         raise StoppedShort("the votes on some rows" if votes else "the replies to some requests")
 
     rows: list[Row] = []
-    journal.forget_turns(reading(settings, identity))
-    journal.set("target", num_rows)
+    journal.begin(reading(settings, identity), num_rows, {"emission": named(settings, identity)}, name)
     if journal.get("task") is None:
         journal.set("task", identity.task.to_json())
-    journal.set("emission", named(settings, identity))
     # However many turns in a row gave nothing: they are there already.
     made = create(
         identity,
@@ -77,4 +82,5 @@ async def again(identity: Identity, settings: Settings, journal: Journal, num_ro
     except StoppedShort as stopped:
         lacking = str(stopped)
     journal.flush()
+    journal.tell(rows=len(rows))
     return rows, lacking

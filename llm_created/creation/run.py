@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 
-from ..checks.chosen import emission, leakage, named, reading
+from ..checks.chosen import Prepared, emission, named, prepare, reading
 from ..errors import UsageError
 from ..prompts.examples import Message
 from ..runs.folders import same_but_instruction
@@ -21,6 +21,10 @@ from .progress import Tally
 # Told before anything is bought: the expected number of calls, whether the run has replies already, and what one
 # thousand tokens cost if that is known. It may raise to keep them from being made.
 Announce = Callable[["Plan"], None]
+OTHER_SERVER = (
+    "note: the server behind this model's name is another one than that of the replies so far, and they stay: after "
+    "`llm-created rm` on the run it begins anew"
+)
 
 
 class Plan:
@@ -32,13 +36,20 @@ class Plan:
         replayed (`int`): replies that were read from the journal before.
         dollars (`float`, *optional*): what those calls may cost, by the size of the prompts and replies so far.
         changed_from (`str`): digest of a run that differs in its instruction alone, or `""`.
+        other_server (`bool`): the replies so far are of another server behind the same model's name.
     """
 
     def __init__(
-        self, identity: Identity, calls: int, replayed: int, dollars: float | None, changed_from: str
+        self,
+        identity: Identity,
+        calls: int,
+        replayed: int,
+        dollars: float | None,
+        changed_from: str,
+        other_server: bool = False,
     ) -> None:
         self.identity, self.calls, self.replayed = identity, calls, replayed
-        self.dollars, self.changed_from = dollars, changed_from
+        self.dollars, self.changed_from, self.other_server = dollars, changed_from, other_server
 
 
 async def rows(
@@ -49,14 +60,17 @@ async def rows(
     tally: Tally | None = None,
     before_buying: Announce | None = None,
     stop: asyncio.Event | None = None,
+    prepared: Prepared | None = None,
+    name: str | None = None,
 ) -> AsyncGenerator[Row, None]:
     """The rows that the settings ask for, in order; see `create` for what is raised."""
     tally = tally if tally is not None else Tally()
-    checks = emission(settings, identity)
-    journal.forget_turns(reading(settings, identity))
+    prepared = prepared or prepare(settings, identity)
+    checks = emission(settings, identity, prepared)
+    about = {"emission": named(settings, identity)}
+    journal.begin(reading(settings, identity), settings.num_rows, about, name)
     # What a card says of a run beside its identity.
     journal.set("provider", connect.provider(settings))
-    journal.set("emission", named(settings, identity))
     if identity.seed_from is not None:
         journal.set("seed_from", identity.seed_from)
     async with AsyncExitStack() as stack:
@@ -68,10 +82,11 @@ async def rows(
             changed = "" if journal.num_replies() else same_but_instruction(identity)
             one = budget.expect(messages, identity.rows_per_turn)
             dollars = calls * budget.price.of(one.prompt_tokens, one.completion_tokens) if budget.price else None
-            bought = Plan(identity, calls, tally.replayed, dollars, changed)
+            bought = Plan(identity, calls, tally.replayed, dollars, changed, _other_server(settings, journal))
             if before_buying is not None:
                 before_buying(bought)
             confirm(bought, settings.yes)
+            journal.set("servers", _servers(settings, journal))
 
         creation = create(
             identity,
@@ -86,12 +101,22 @@ async def rows(
             before_buying=plan,
             stop=stop,
         )
-        reported = leakage(settings, identity.task) if settings.leaks == "report" else []
         leaks: list[tuple[str, str]] = []
-        stack.callback(lambda: journal.set("leaks", leaks))
+        stack.callback(lambda: journal.tell(rows=tally.kept, leaks=leaks))
         async for row in await stack.enter_async_context(aclosing(creation)):
-            leaks += ((row.id, found.detail) for check in reported if (found := check(row)) is not None)
+            leaks += ((row.id, found.detail) for check in prepared.reported if (found := check(row)) is not None)
             yield row
+
+
+def _servers(settings: Settings, journal: Journal) -> list[str]:
+    """The servers that this run's replies are of, the last one last."""
+    before, now = journal.get("servers", []), connect.server(settings)
+    return [one for one in before if one != now] + ([now] if now else [])
+
+
+def _other_server(settings: Settings, journal: Journal) -> bool:
+    before = journal.get("servers", [])
+    return bool(before) and journal.num_replies() > 0 and before[-1] != connect.server(settings)
 
 
 def confirm(plan: Plan, yes: bool) -> None:

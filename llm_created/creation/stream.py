@@ -17,7 +17,7 @@ from ..runs.journal import Journal
 from ..runs.settings import Settings
 from ..tasks.task import Row
 from ..utils.console import harmless
-from .run import rows
+from .run import OTHER_SERVER, Plan, rows
 
 
 def stream(identity: Identity, settings: Settings) -> Iterator[Row]:
@@ -148,7 +148,8 @@ class _Handover:
         self._loop = asyncio.get_running_loop()
         if self._left:
             return
-        async with aclosing(rows(self._identity, self._settings, journal, stop=self._stop)) as made:
+        made_rows = rows(self._identity, self._settings, journal, stop=self._stop, before_buying=_warn)
+        async with aclosing(made_rows) as made:
             async for row in made:
                 if self._skip:
                     self._skip -= 1
@@ -171,3 +172,8 @@ class _Handover:
                 continue
             self._wanted_elsewhere = True
         return True
+
+
+def _warn(plan: Plan) -> None:
+    if plan.other_server:
+        warnings.warn(harmless(OTHER_SERVER), stacklevel=2)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from ..errors import RunFailed, UsageError
 from ..runs.folders import RUN_FILE, find
-from ..runs.journal import Journal
 from ..tasks import builtin as tasks
 from ..tasks.task import Reason, Row, Task
 from ..utils import files
@@ -161,7 +160,7 @@ def _about(folder: Path) -> Mapping[str, Any]:
 def _run(spec: str) -> Rows:
     from ..runs.kept import kept_rows
 
-    with Journal(find(spec)) as journal:
+    with find(spec).open() as journal:
         identity = journal.get("identity")
         task = Task.from_json(journal.get("task"))
         rows = list(kept_rows(journal, task))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
-import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,17 +16,22 @@ from ..errors import UsageError
 from ..runs.folders import RUN_FILE
 from ..runs.identity import Identity
 from ..tasks.task import Row, Task
-from ..utils.files import KEPT, cannot_write, write_json
+from ..utils import swap
+from ..utils.files import KEPT, cannot_write, read_text, write_json
 from ..utils.version import __version__
 
 FORMATS = {"parquet": "train.parquet", "jsonl": "train.jsonl", "arrow": "train.arrow"}
+CARD = "README.md"
+# What a run writes into a folder, in an order in which it may be written file by file; all else is its user's.
+_OWN = (*FORMATS.values(), "task.json", CARD, RUN_FILE)
 _BATCH = 1_000
 
 
 class Output:
     """Writes the rows of one run into a folder that `datasets.load_dataset` reads.
 
-    Files appear under their names when they are whole: until `finish`, an earlier version stays as it was.
+    All or nothing: what is written stands in a folder beside it until `finish` puts that in its place. What its user
+    has put there stays.
 
     Args:
         folder (`Path`): made if it is not there; it must not hold another run's rows.
@@ -39,9 +44,10 @@ class Output:
 
     def __init__(self, folder: Path, identity: Identity, file_format: str = "parquet") -> None:
         self.folder, self._identity, self._format = folder, identity, file_format
+        self._stage = swap.beside(folder, identity.digest[:8])
         self._check()
-        self._path = folder / FORMATS[file_format]
-        self._part = folder / f".{FORMATS[file_format]}.incomplete"
+        self.path = folder / FORMATS[file_format]
+        self._part = self._stage / FORMATS[file_format]
         self._rows: list[Row] = []
         self._write: Callable[[list[Row]], None] | None = None
         self._close: Callable[[], None] = lambda: None
@@ -49,6 +55,7 @@ class Output:
 
     def _check(self) -> None:
         try:
+            swap.restore(self._stage, self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
             there = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
         except OSError as error:
@@ -88,6 +95,7 @@ class Output:
 
     def _open(self) -> tuple[Callable[[list[Row]], None], Callable[[], None]]:
         task = self._identity.task
+        swap.clear(self._stage)
         if self._format == "jsonl":
             lines: IO[str] = self._part.open("w", encoding="utf-8", newline="\n")
             return lambda rows: lines.writelines(f"{task.line(row)}\n" for row in rows), lines.close
@@ -102,10 +110,11 @@ class Output:
             writer = pa.ipc.new_stream(self._part, schema)
         return lambda rows: writer.write_table(arrow_table(task, rows, schema)), writer.close
 
-    def finish(self, **about: Any) -> Path | None:
+    def finish(self, card: Callable[[str], str] = lambda old: "", **about: Any) -> Path | None:
         """Write what is left, and put the files in their place; `None` if there was no row.
 
         Args:
+            card (`Callable[[str], str]`, *optional*): gives the card, when it is told the one that is there or `""`.
             **about: what else `run.json` says.
         """
         if self._rows:
@@ -120,13 +129,18 @@ class Output:
             task["guide"] = self._identity.guide.to_json()
         run = {"run": self._identity.digest, "rows": self.written, "library": f"llm-created {__version__}"} | about
         for name, value in (("task.json", task), (RUN_FILE, run | {"identity": self._identity.as_json})):
-            write_json(self.folder / name, value, KEPT)
+            write_json(self._stage / name, value, KEPT)
+        if (self.folder / RUN_FILE).exists():
+            self._check()  # another run may have written it in the meantime
         with self._told():
-            os.replace(self._part, self._path)
-            for name in FORMATS.values():
-                if name != self._path.name:
-                    (self.folder / name).unlink(missing_ok=True)
-        return self._path
+            there = self.folder / CARD
+            text = card(read_text(CARD, str(there)) if there.exists() else "")
+            if text:
+                (self._stage / CARD).write_text(text, "utf-8")
+            elif there.exists():
+                shutil.copy2(there, self._stage / CARD)
+            swap.take_place(self._stage, self.folder, _OWN)
+        return self.path
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -134,7 +148,7 @@ class Output:
         try:
             yield
         except OSError as error:
-            raise cannot_write(self._part, error) from None
+            raise cannot_write(self.folder, error) from None
 
 
 def arrow_table(task: Task, rows: list[Row], schema: Any) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ..checks.chosen import Prepared
 from ..creation.replay import again
 from ..runs.identity import Identity
 from ..runs.journal import Journal
@@ -15,7 +16,13 @@ from ..utils.text import shorten
 from .fetched import Published
 
 
-def made_again(found: Published, settings: Settings, journal: Journal) -> tuple[list[Row], str, str]:
+def made_again(
+    found: Published,
+    settings: Settings,
+    journal: Journal,
+    prepared: Prepared | None = None,
+    name: str | None = None,
+) -> tuple[list[Row], str, str]:
     """Take a published run's replies in, and make its rows again without a request.
 
     Returns:
@@ -26,7 +33,7 @@ def made_again(found: Published, settings: Settings, journal: Journal) -> tuple[
     if journal.get("seed_from") is None:
         journal.set("seed_from", found.about["seed_from"])
     wanted = min(settings.num_rows, found.num_rows)
-    rows, lacking = asyncio.run(again(found.identity, settings, journal, wanted))
+    rows, lacking = asyncio.run(again(found.identity, settings, journal, wanted, prepared, name))
     said = f"{found.name}: {added} replies taken over, {len(rows)} rows made again without a request"
     different = found.difference(rows, wanted)
     if different:

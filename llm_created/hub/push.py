@@ -80,7 +80,7 @@ def push(
     """
     languages = (language,) if isinstance(language, str) else tuple(language)
     how = Pushed(repo, private, with_journal, replace, validation, card.Options(license, languages, overlap))
-    with Journal(find(os.fspath(run))) as journal:
+    with find(os.fspath(run)).open() as journal:
         return to_hub(journal, how)
 
 
@@ -104,6 +104,11 @@ def to_hub(journal: Journal, how: Pushed, say: Say = lambda text: None) -> str:
     rows = list(kept_rows(journal, task))
     if not rows:
         raise UsageError(f"the run {journal.folder.name[:8]} has no rows to push")
+    if len(rows) != (journal.which.rows or len(rows)):
+        raise UsageError(
+            f"{journal.which.folder!r} holds {journal.which.rows:,} rows, and its run's replies read as {len(rows):,} "
+            "by now: run the command that wrote it once more, and push what it makes"
+        )
     how = dataclasses.replace(
         how, options=dataclasses.replace(how.options, shows_seed=_may_show(journal.get("seed_from")))
     )

@@ -11,14 +11,23 @@ from typing import Any
 
 from ..analysis import measures
 from ..analysis.agreement import judged_tables
-from ..analysis.funnel import balance, bounds_said, cost, funnel, held_back, leaks_said, lost_said
-from ..errors import RunFailed
+from ..analysis.funnel import (
+    balance,
+    bounds_said,
+    cost,
+    funnel,
+    held_back,
+    leaks_said,
+    lost_said,
+    outputs_said,
+    servers_said,
+    spent_on_rows,
+)
 from ..evaluation import results
 from ..runs.identity import METHODS, SELF_REFERENCE
 from ..runs.journal import Journal
 from ..runs.settings import DEMO
 from ..tasks.task import Row, Task
-from ..utils.files import write_text
 from ..utils.version import __version__
 from .describe import again, attributes_said, checks_said
 from .markdown import join, merge, render, split, union
@@ -71,7 +80,7 @@ def facts(journal: Journal, task: Task, rows: Sequence[Row], options: Options) -
         rows (`Sequence[Row]`): its rows.
         options (`Options`): what a person says about them.
     """
-    identity, count = journal.get("identity"), funnel(journal)
+    identity, count, own = journal.get("identity"), funnel(journal), spent_on_rows(journal)
     seed_from, shown = journal.get("seed_from"), identity["example"]
     checks = journal.get("emission") or {}
     counts = list(balance(task, count).items())
@@ -112,7 +121,9 @@ def facts(journal: Journal, task: Task, rows: Sequence[Row], options: Options) -
         "sample": [_json(task.example(row)) for row in rows[::step][:_SAMPLE]],
         "spent": journal.spent(),
         "lost": lost_said(journal.spent(), journal.get("price")),
-        "bounds": bounds_said(journal),
+        "more": [*filter(None, (outputs_said(journal), bounds_said(journal), servers_said(journal)))],
+        "own": own,
+        "own_dollars": cost(own, journal.get("price")),
         "price": journal.get("price"),
         "dollars": cost(journal.spent(), journal.get("price")),
         "leaks": leaks_said(journal, count),
@@ -214,23 +225,16 @@ def _features(task: Task, file: Path) -> list[dict[str, Any]]:
     return said
 
 
-def beside(file: Path, journal: Journal, task: Task, rows: Sequence[Row], options: Options) -> None:
-    """Write the card of a file of rows beside it.
+def beside(file: Path, old: str, journal: Journal, task: Task, rows: Sequence[Row], options: Options) -> str:
+    """The card of a file of rows, to stand beside it.
 
     Args:
         file (`Path`): the file.
+        old (`str`): the card that is there, or `""`.
         journal, task, rows, options: see `facts`.
-
-    Raises:
-        RunFailed: it cannot be written.
     """
-    path = file.with_name(NAME)
-    try:
-        old = path.read_text("utf-8") if path.exists() else ""
-        found = facts(journal, task, rows, options) | {"with_journal": False}
-        before, _ = split(old, str(path.parent))
-        new = head(before, task, found["config"], file.name, options) | {"size_categories": [size(len(rows))]}
-        new["dataset_info"] = {"config_name": found["config"], "features": _features(task, file)}
-        write_text(path, write(old, new, found, path.parent.name, {found["config"]: len(rows)}))
-    except OSError as error:
-        raise RunFailed(f"cannot write {path}: {error.strerror or error}") from None
+    found = facts(journal, task, rows, options) | {"with_journal": False}
+    before, _ = split(old, str(file.parent))
+    new = head(before, task, found["config"], file.name, options) | {"size_categories": [size(len(rows))]}
+    new["dataset_info"] = {"config_name": found["config"], "features": _features(task, file)}
+    return write(old, new, found, file.parent.name, {found["config"]: len(rows)})

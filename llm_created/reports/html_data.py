@@ -7,7 +7,17 @@ from typing import Any
 
 from ..analysis import measures
 from ..analysis.agreement import judged_tables
-from ..analysis.funnel import Funnel, balance, bounds_said, cost, leaks_said, lost_said, times
+from ..analysis.funnel import (
+    Funnel,
+    balance,
+    bounds_said,
+    cost,
+    leaks_said,
+    lost_said,
+    outputs_said,
+    servers_said,
+    times,
+)
 from ..runs.journal import Journal
 from ..tasks.task import Row, Task
 from ..utils.version import __version__
@@ -121,5 +131,10 @@ def _seed(example: Row | None) -> dict[str, Any] | None:
 def _cost(journal: Journal, count: Funnel) -> dict[str, Any]:
     """What the run used over its whole life, retries and lost requests too."""
     spent, price = journal.spent(), journal.get("price")
-    said = [line for line in (lost_said(spent, price), bounds_said(journal)) if line]
-    return spent._asdict() | {"dollars": cost(spent, price), "price": price, "kept": count.kept, "said": said}
+    said = [lost_said(spent, price), outputs_said(journal), bounds_said(journal), servers_said(journal)]
+    return spent._asdict() | {
+        "dollars": cost(spent, price),
+        "price": price,
+        "kept": count.kept,
+        "said": [*filter(None, said)],
+    }

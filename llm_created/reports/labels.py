@@ -15,8 +15,8 @@ from ..runs.journal import Journal
 from ..tasks.task import Task
 from ..utils.console import fit, wrap
 from . import terminal
+from .outputs import cost_lines
 from .table import bars
-from .terminal import cost_lines
 
 WIDTH = 80
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from ..analysis.agreement import NO_MAJORITY, JudgedTable, judged_tables
-from ..analysis.funnel import Funnel, balance, bounds_said, cost, funnel, held_back, leaks_said, lost_said
-from ..clients.prices import Price
+from ..analysis.funnel import Funnel, balance, funnel, held_back, leaks_said
 from ..runs.identity import METHODS
 from ..runs.journal import Journal
 from ..runs.kept import kept_rows
 from ..tasks.task import Row, Task
 from ..utils.console import columns, fit, harmless, left, wrap
+from . import outputs
 from .table import bars, table
 
 # Cells that differ, in a terminal.
@@ -29,7 +29,7 @@ def run(journal: Journal, task: Task, *, width: int = 80, sample: int = 3) -> li
     about = (
         f"{task.name} · {identity['strategy']} · {identity['model']} · {count.kept}/{journal.get('target', 0)} rows"
     )
-    lines = [fit(f"{head} · {about}", width), ""]
+    lines = [fit(f"{head} · {about}", width), *outputs.others(journal, width), ""]
     lines += rows_lines(task, islice(kept_rows(journal, task), sample), width)
     lines += funnel_lines(count, width)
     for found in judged_tables(journal, task):
@@ -42,7 +42,7 @@ def run(journal: Journal, task: Task, *, width: int = 80, sample: int = 3) -> li
         depths = ", ".join(f"{depth}: {n}" for depth, n in sorted(count.depths.items()))
         if identity["strategy"] not in METHODS:
             lines += wrap(f"rows by depth  {depths}", width, then=" " * 15)
-    return [*lines, *cost_lines(journal, count.kept, width)]
+    return [*lines, *outputs.cost_lines(journal, count.kept, width)]
 
 
 def rows_lines(task: Task, rows: Iterable[Row], width: int) -> list[str]:
@@ -81,25 +81,6 @@ def funnel_lines(count: Funnel, width: int) -> list[str]:
 
 def _balance_lines(task: Task, count: Funnel) -> list[str]:
     return ["answers" if task.labels else "answer positions", *bars(balance(task, count), count.kept)]
-
-
-def cost_lines(journal: Journal, kept: int, width: int = 80) -> list[str]:
-    """Calls, tokens, dollars, and what one kept row cost, over the life of the run."""
-    spent, price = journal.spent(), journal.get("price")
-    tokens = spent.prompt_tokens + spent.completion_tokens
-    marked = f" ({spent.estimated:,} of them estimated)" if spent.estimated else ""
-    line = f"{spent.calls:,} calls · {spent.prompt_tokens:,} + {spent.completion_tokens:,} tokens{marked}"
-    if kept:
-        line += f" · {tokens / kept:,.0f} tokens per kept row"
-    dollars = cost(spent, price)
-    if dollars is None:
-        line += " · price not known (--price IN,OUT)"
-    elif Price(*price).free:
-        line += " · free"
-    else:
-        line += f" · ${dollars:,.4f}" + (f", ${dollars / kept:,.6f} per kept row" if kept else "") + f" by {price[2]}"
-    more = [one for one in (lost_said(spent, price), bounds_said(journal)) if one]
-    return ["", *(part for one in (line, *more) for part in wrap(one, width, then="  "))]
 
 
 def judged_lines(found: JudgedTable, width: int = 80) -> Iterator[str]:

@@ -7,21 +7,38 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import LLMCreatedError, UsageError
 from ..utils.files import the_one
 from .identity import Identity
 from .journal import FILE_NAME, Journal
+from .readings import Which
 
 RUN_FILE = "run.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+class Found(NamedTuple):
+    """A run that a person means, and what they said of it.
+
+    Attributes:
+        folder (`Path`): its folder.
+        which (`Which`): the reading that is meant.
+    """
+
+    folder: Path
+    which: Which = Which()
+
+    def open(self) -> Journal:
+        """Its journal, to be read, which speaks of what is meant."""
+        return Journal(self.folder, which=self.which)
+
+
 def all_runs(
     unreadable: Callable[[LLMCreatedError], None] = lambda error: None,
-) -> Iterator[tuple[str, dict[str, Any], str | None]]:
-    """Digest, identity and name of every run in the cache, newest first.
+) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
+    """Digest, identity and names of every run in the cache, newest first.
 
     Args:
         unreadable (`Callable[[LLMCreatedError], None]`, *optional*): told of each journal that cannot be read.
@@ -29,7 +46,8 @@ def all_runs(
     for path in sorted(_journals(), key=lambda path: -path.stat().st_mtime):
         try:
             with Journal(path.parent) as journal:
-                found = path.parent.name, journal.get("identity"), journal.get("name")
+                names = [one.name for one in journal.readings() if one.name]
+                found = path.parent.name, journal.get("identity"), names
         except LLMCreatedError as error:
             unreadable(error)
             continue
@@ -41,8 +59,11 @@ def _journals() -> Iterator[Path]:
     return (cache_folder() / "runs").glob(f"*/{FILE_NAME}")
 
 
-def find(run: str) -> Path:
-    """The folder of the run that a person means.
+def find(run: str) -> Found:
+    """The run that a person means.
+
+    A folder of rows means what it was made as: its rows, with its checks. A name means what the last command made that
+    gave it. A digest means what the last command made.
 
     Args:
         run (`str`): the beginning of its digest, its name, its folder, or a folder that its rows were written to.
@@ -53,27 +74,35 @@ def find(run: str) -> Path:
     run = the_one(run)
     path = Path(run).expanduser()
     if (path / FILE_NAME).exists():
-        return path
+        return Found(path)
     if (path / RUN_FILE).exists():
-        try:
-            digest = str(json.loads((path / RUN_FILE).read_text("utf-8"))["run"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise UsageError(f"{path / RUN_FILE} does not say which run wrote it") from None
+        digest, which = _written(run, path / RUN_FILE)
         folder = cache_folder() / "runs" / Path(digest).name
         if (folder / FILE_NAME).exists():
-            return folder
+            return Found(folder, which)
         raise UsageError(f"{run!r} was written by the run {digest[:8]}, whose journal is not in {cache_folder()}")
     # A digest is looked for among the folders: a run whose journal is damaged is found, and said to be damaged.
-    found = [digest for digest, _, name in all_runs() if name == run] or [
+    named = [digest for digest, _, names in all_runs() if run in names]
+    found = named or [
         path.parent.name for path in _journals() if len(run) >= 4 and path.parent.name.startswith(run.lower())
     ]
     if len(found) == 1:
-        return cache_folder() / "runs" / found[0]
+        return Found(cache_folder() / "runs" / found[0], Which(run) if named else Which())
     if found:
         raise UsageError(
             f"{run!r} fits {len(found)} runs ({', '.join(digest[:12] for digest in found)}): give more of it"
         )
     raise UsageError(f"there is no run {run!r} in {cache_folder()}: `llm-created runs` lists them")
+
+
+def _written(folder: str, path: Path) -> tuple[str, Which]:
+    """The run that wrote a folder of rows, and how it was read for them."""
+    try:
+        about = json.loads(path.read_text("utf-8"))
+        said = Which(None, folder, int(about["rows"]), str(about.get("reading", "")), int(about.get("target", 0)))
+        return str(about["run"]), said
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UsageError(f"{path} does not say which run wrote it") from None
 
 
 def check_name(name: str, digest: str) -> None:
@@ -85,7 +114,7 @@ def check_name(name: str, digest: str) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(f"`name` {name!r}: use up to 64 letters, digits, '.', '_' and '-'")
     for other, _, taken in all_runs():
-        if taken == name and other != digest:
+        if name in taken and other != digest:
             raise UsageError(
                 f"`name` {name!r} is the name of the run {other[:8]}, which had other settings: "
                 "give another name, or the settings of that run"

@@ -5,95 +5,26 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..clients.base import Reply, Request, Usage
-from ..errors import RunFailed
+from ..errors import RunFailed, UsageError
+from . import readings, schema
+from . import statements as sql
 from .lock import RunLock
+from .readings import Reading, Which, meant, shown_target
 
 KEPT = "kept"
 # Of balance: a row whose label has had its share so far. Of all: a row that the run did not need before it ended.
 SURPLUS, UNJUDGED = "surplus", "unjudged"
+# What a reply may have given beside rows that are kept: pieces that are well formed.
+_GAVE = {KEPT, SURPLUS, UNJUDGED, "duplicate", "filter", "leaked", "near_duplicate", "verify", "self_correct"}
 FILE_NAME = "journal.sqlite"
-_VERSION = 1
 _BATCH = 1_000
-_SCHEMA = """
-CREATE TABLE header (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
--- One row a request: `text` and `reason` are NULL while it is submitted but not answered.
-CREATE TABLE replies (
-    lane INTEGER, request TEXT, occurrence INTEGER, submitted REAL NOT NULL, answered REAL,
-    attempts INTEGER NOT NULL, text TEXT, reason TEXT, model TEXT, fingerprint TEXT, finish_reason TEXT,
-    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, estimated INTEGER NOT NULL,
-    lost_prompt_tokens INTEGER NOT NULL DEFAULT 0, lost_completion_tokens INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (lane, request, occurrence)) WITHOUT ROWID;
--- What became of every piece of a turn's reply, as it was last read: [[code, row id, detail], ...]; for a kept row the
--- detail is the index of its answer.
-CREATE TABLE turns (
-    position INTEGER PRIMARY KEY, lane INTEGER, request TEXT, occurrence INTEGER, example TEXT, depth INTEGER,
-    pieces TEXT NOT NULL, asked INTEGER NOT NULL, about TEXT NOT NULL);
--- The kept rows in the order in which they are emitted, where that is not the order of their turns.
-CREATE TABLE emitted (number INTEGER PRIMARY KEY, row TEXT);
--- What judges said of a row (by the id it was written with): the indices of the answer given and judged.
-CREATE TABLE judged (
-    row TEXT, kind TEXT, given INTEGER, judged INTEGER, votes TEXT, detail TEXT,
-    PRIMARY KEY (row, kind)) WITHOUT ROWID;
-CREATE TABLE similarities (
-    example TEXT, row TEXT, value REAL NOT NULL, PRIMARY KEY (example, row)) WITHOUT ROWID;
-"""
-_SUBMIT = """
-INSERT INTO replies (lane, request, occurrence, submitted, attempts, prompt_tokens, completion_tokens, estimated)
-VALUES (?, ?, ?, ?, 1, ?, ?, 1) ON CONFLICT DO UPDATE SET submitted = excluded.submitted, attempts = attempts + 1,
-lost_prompt_tokens = lost_prompt_tokens + prompt_tokens,
-lost_completion_tokens = lost_completion_tokens + completion_tokens,
-prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens"""
-_ANSWER = """
-UPDATE replies SET answered = ?, text = ?, reason = ?, model = ?, fingerprint = ?,
-finish_reason = ?, prompt_tokens = ?, completion_tokens = ?, estimated = ?
-WHERE lane = ? AND request = ? AND occurrence = ?"""
-# While a request is on its way, its tokens are those reserved for one attempt.
-_LOSE = """
-UPDATE replies SET lost_prompt_tokens = lost_prompt_tokens + prompt_tokens,
-lost_completion_tokens = lost_completion_tokens + completion_tokens
-WHERE lane = ? AND request = ? AND occurrence = ? AND answered IS NULL"""
-_RETRY = """
-UPDATE replies SET attempts = attempts + 1
-WHERE lane = ? AND request = ? AND occurrence = ? AND answered IS NULL"""
-# What is answered stays; what was only submitted gets its answer, and what was reserved for it stays lost.
-_ABSORB = """
-INSERT INTO replies (submitted, answered, text, reason, model, fingerprint, finish_reason, prompt_tokens,
-completion_tokens, estimated, lane, request, occurrence, attempts)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET answered = excluded.answered,
-text = excluded.text, reason = excluded.reason, model = excluded.model, fingerprint = excluded.fingerprint,
-finish_reason = excluded.finish_reason, estimated = excluded.estimated, attempts = attempts + 1,
-lost_prompt_tokens = lost_prompt_tokens + prompt_tokens,
-lost_completion_tokens = lost_completion_tokens + completion_tokens,
-prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens WHERE answered IS NULL"""
-_COMPARED = "INSERT OR IGNORE INTO similarities VALUES (?, ?, ?)"
-_FAIL = """
-UPDATE replies SET prompt_tokens = 0, completion_tokens = 0
-WHERE lane = ? AND request = ? AND occurrence = ? AND answered IS NULL"""
-_READ = """
-SELECT text, prompt_tokens, completion_tokens, estimated, reason, model, fingerprint, finish_reason FROM replies
-WHERE lane = ? AND request = ? AND occurrence = ? AND answered IS NOT NULL"""
-
-
-_COSTS = """
-SELECT asked, coalesce(prompt_tokens, 0), coalesce(completion_tokens, 0), coalesce(estimated, 0), pieces
-FROM turns LEFT JOIN replies USING (lane, request, occurrence) ORDER BY position"""
-_VOTES = """
-SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM replies
-WHERE lane = -1 AND answered IS NOT NULL"""
-_EXPORTED = (
-    "SELECT lane, request, occurrence, text, reason, model, fingerprint, finish_reason, prompt_tokens, "
-    "completion_tokens, estimated FROM replies WHERE answered IS NOT NULL ORDER BY lane, request, occurrence",
-    "SELECT example, row, value FROM similarities ORDER BY example, row",
-)
-_TURN = "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_JUDGED = "INSERT OR REPLACE INTO judged VALUES (?, ?, ?, ?, ?, ?)"
-_EMITTED = "INSERT OR REPLACE INTO emitted VALUES (?, ?)"
 
 
 class Spent(NamedTuple):
@@ -158,9 +89,11 @@ class Journal:
         folder (`str` or `Path`): the run's folder, made if it is not there.
         identity (`Mapping[str, Any]`, *optional*): the run's identity; `None` opens an existing journal to read it.
         wait (`bool`, defaults to `False`): wait for another process that has the run, instead of refusing.
+        which (`Which`, *optional*): the reading that is spoken of, until another one is begun; by default the last.
 
     Raises:
         RunFailed: another process has the run, or the file is damaged, not writable, or of another run.
+        UsageError: the reading that is meant is not there.
 
     Example:
 
@@ -173,14 +106,24 @@ class Journal:
         0
     """
 
-    def __init__(self, folder: str | Path, identity: Mapping[str, Any] | None = None, *, wait: bool = False) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        identity: Mapping[str, Any] | None = None,
+        *,
+        wait: bool = False,
+        which: Which | None = None,
+    ) -> None:
         self.folder = Path(folder)
         self.path = self.folder / FILE_NAME
         self._note = self.folder / "identity.json"  # for people, and to tell a new journal from a lost one
         self._identity = identity
         self._wait = wait
+        self.which = which or Which()
+        # The reading that is spoken of, its own header, and whether it was begun here and may be written.
+        self._reading, self._about, self._begun = 0, dict[str, Any](), False
         # Derived from the replies, so they may wait for the next write: statement → its rows.
-        self._derived: dict[str, list[tuple[Any, ...]]] = {_TURN: [], _JUDGED: [], _EMITTED: []}
+        self._derived: dict[str, list[tuple[Any, ...]]] = {sql.TURN: [], sql.JUDGED: [], sql.EMITTED: []}
 
     def __enter__(self) -> Journal:
         self._lock = RunLock(self.folder) if self._identity is not None else None
@@ -207,8 +150,13 @@ class Journal:
         if self._identity is None:
             if not self.path.exists():
                 raise RunFailed(f"there is no journal at {self.path}")
-            self._db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            self._db = self._to_read()
+            if self._db.execute("PRAGMA user_version").fetchone()[0] == 1:
+                self._db.close()
+                self._bring_up_to_date()
+                self._db = self._to_read()
             self._check_version()
+            self._choose()
             return
         self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -219,9 +167,11 @@ class Journal:
             if self._note.exists():
                 # SQLite takes a file that was cut to nothing for a new one.
                 raise sqlite3.DatabaseError("it is empty, and the run had begun")
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+            schema.create(self._db)
             self.set("created", time.time())
+        schema.migrate(self._db)
         self._check_version()
+        self._choose()
         stored = self.get("identity")
         if stored is None:
             self.set("identity", self._identity)
@@ -229,12 +179,25 @@ class Journal:
         elif stored != json.loads(json.dumps(self._identity)):
             raise RunFailed(f"{self.path} holds another run; move that folder away and run the command again")
 
+    def _to_read(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+
+    def _bring_up_to_date(self) -> None:
+        """Journals of version 1 are read as they were written, once they have the tables of today."""
+        lock = RunLock(self.folder)
+        lock.acquire(wait=False)
+        try:
+            with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
+                schema.migrate(db)
+        finally:
+            lock.release()
+
     def _check_version(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version != _VERSION:
+        if version != schema.VERSION:
             raise RunFailed(
-                f"{self.path} is of journal version {version}, this library reads version {_VERSION}: use the version "
-                "of llm-created that wrote it, or move the file away to start the run again"
+                f"{self.path} is of journal version {version}, this library reads version {schema.VERSION}: use the "
+                "version of llm-created that wrote it, or move the file away to start the run again"
             )
 
     @contextmanager
@@ -253,8 +216,78 @@ class Journal:
                 "to start the run again"
             ) from None
 
+    def readings(self) -> list[Reading]:
+        """What the commands so far made of the replies, the last first."""
+        with self._told():
+            return readings.stored(self._db)
+
+    def _choose(self) -> None:
+        """Speak of the reading that is meant."""
+        found = meant(self.readings(), self.which)
+        if found:
+            one = readings.furthest(self._db, found)
+            named = next((same.name for same in found if same.name), None)
+            self._reading = one.id
+            self._about = dict(one.about)
+            if one.digest:
+                self._about |= {"target": shown_target(one, self.which), "name": named}
+        elif self.which.rows is not None:
+            raise UsageError(
+                f"the run {self.folder.name[:8]} does not hold any more how the rows in {self.which.folder!r} were "
+                "read: run the command that wrote them once more, it finds their replies in the journal"
+            )
+
+    def begin(self, digest: str, target: int, about: Mapping[str, Any], name: str | None = None) -> None:
+        """Begin a reading; what others made of the replies stays beside it.
+
+        Args:
+            digest (`str`): of the code and the checks.
+            target (`int`): rows wanted.
+            about (`Mapping[str, Any]`): its own header.
+            name (`str`, *optional*): what it is called; another reading that was called so loses the name.
+        """
+        self.flush()
+        dropped = int(self.get("dropped", 0))
+        digest += f"+{dropped}" if dropped else ""
+        with self._told(), self._together():
+            self._reading, name = readings.add(self._db, digest, target, name, about)
+        self._about = {**about, "target": target, "name": name}
+        self._begun = True
+
+    def tell(self, **about: Any) -> None:
+        """Store values in the header of the reading that was begun."""
+        self._about |= about
+        own = {name: value for name, value in self._about.items() if name not in ("target", "name")}
+        with self._told():
+            self._db.execute("UPDATE readings SET about = ? WHERE id = ?", (json.dumps(own), self._reading))
+
+    @property
+    def reading(self) -> str:
+        """The digest of the reading that is spoken of."""
+        return next((one.digest for one in self.readings() if one.id == self._reading), "")
+
+    def _own(self) -> int:
+        """The reading that may be written; where nobody began one, one without checks."""
+        if not self._begun:
+            self.begin("", 0, {})
+            del self._about["target"], self._about["name"]
+        return self._reading
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """All that is written in it, or nothing."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
     def get(self, name: str, default: Any = None) -> Any:
-        """A value of the header."""
+        """A value of the reading's own header, else of the run's."""
+        if name in self._about:
+            return default if self._about[name] is None else self._about[name]
         with self._told():
             found = self._db.execute("SELECT value FROM header WHERE name = ?", (name,)).fetchone()
             return default if found is None else json.loads(found[0])
@@ -267,7 +300,7 @@ class Journal:
     def reply(self, request: Request) -> Reply | None:
         """The reply that this lane got to this occurrence of this request, or `None`."""
         with self._told():
-            found = self._db.execute(_READ, (request.lane, request.key, request.occurrence)).fetchone()
+            found = self._db.execute(sql.READ, (request.lane, request.key, request.occurrence)).fetchone()
         if found is None:
             return None
         text, prompt_tokens, completion_tokens, estimated, *rest = found
@@ -277,43 +310,43 @@ class Journal:
         """Requests are about to be sent, each with what it is expected to use."""
         now = time.time()
         rows = [(r.lane, r.key, r.occurrence, now, u.prompt_tokens, u.completion_tokens) for r, u in requests]
-        self._write(_SUBMIT, rows)
+        self._write(sql.SUBMIT, rows)
 
     def answered(self, replies: Iterable[tuple[Request, Reply]]) -> None:
         """Replies to requests that were submitted; durable when this returns."""
         now = time.time()
-        self._write(_ANSWER, [_answer(now, request, reply) for request, reply in replies])
+        self._write(sql.ANSWER, [_answer(now, request, reply) for request, reply in replies])
 
     def failed(self, requests: Iterable[tuple[Request, bool]]) -> None:
         """Submitted requests got no reply, each with whether one may have been written all the same: then what was
         reserved for it stays spent, else it is free again."""
         failed = [(_key(request), lost) for request, lost in requests]
-        self._write(_LOSE, [key for key, lost in failed if lost])
-        self._write(_FAIL, [key for key, _ in failed])
+        self._write(sql.LOSE, [key for key, lost in failed if lost])
+        self._write(sql.FAIL, [key for key, _ in failed])
 
     def retried(self, request: Request, lost: bool) -> None:
         """One more attempt at a submitted request is about to be sent, with whether the last one may have been
         answered."""
         if lost:
-            self._write(_LOSE, [_key(request)])
-        self._write(_RETRY, [_key(request)])
+            self._write(sql.LOSE, [_key(request)])
+        self._write(sql.RETRY, [_key(request)])
 
     def turn(self, request: Request, turn: TurnRecord) -> None:
         """What became of the pieces of a turn."""
         where = (turn.position, request.lane, request.key, request.occurrence)
         about = json.dumps(turn.drawn, ensure_ascii=False) if turn.drawn else ""
         text = json.dumps(turn.pieces, ensure_ascii=False)
-        self._derived[_TURN].append((*where, turn.example, turn.depth, text, turn.asked, about))
-        if len(self._derived[_TURN]) >= _BATCH:
+        self._derived[sql.TURN].append((self._own(), *where, turn.example, turn.depth, text, turn.asked, about))
+        if len(self._derived[sql.TURN]) >= _BATCH:
             self.flush()  # a replay writes nothing else
 
     def judged(self, row: str, kind: str, given: int, judged: int | None, votes: str, detail: str) -> None:
         """What a judge said of a row."""
-        self._derived[_JUDGED].append((row, kind, given, judged, votes, detail))
+        self._derived[sql.JUDGED].append((self._own(), row, kind, given, judged, votes, detail))
 
     def emitted(self, number: int, row: str) -> None:
         """The row that is emitted as this number, from 0."""
-        self._derived[_EMITTED].append((number, row))
+        self._derived[sql.EMITTED].append((self._own(), number, row))
 
     def flush(self) -> None:
         """Write what is derived and waiting."""
@@ -324,17 +357,11 @@ class Journal:
         if not rows and not derived:
             return
         with self._told():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with self._together():
                 if rows:
                     self._db.executemany(statement, rows)
                 for other, waiting in derived:
                     self._db.executemany(other, waiting)
-                self._db.execute("COMMIT")
-            except sqlite3.Error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
             for _, waiting in derived:
                 waiting.clear()
 
@@ -346,7 +373,7 @@ class Journal:
     def compared(self, example: str, values: Mapping[str, float]) -> None:
         """Store similarities, so that a replay needs no embedding model."""
         rows = [(example, row, value) for row, value in values.items()]
-        self._write(_COMPARED, rows)
+        self._write(sql.COMPARED, rows)
 
     def absorb(self, replies: Iterable[tuple[Request, Reply]], similarities: Iterable[tuple[str, str, float]]) -> int:
         """Take in what another journal of this run holds and this one lacks, all of it or nothing.
@@ -355,30 +382,51 @@ class Journal:
             `int`: how many replies are new.
         """
         now = time.time()
-        with self._told():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                new = self._db.executemany(_ABSORB, ((now, *_answer(now, *one)) for one in replies)).rowcount
-                self._db.executemany(_COMPARED, similarities)
-                self._db.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+        with self._told(), self._together():
+            new = self._db.executemany(sql.ABSORB, ((now, *_answer(now, *one)) for one in replies)).rowcount
+            self._db.executemany(sql.COMPARED, similarities)
         return max(new, 0)
 
-    def forget_turns(self, reading: str) -> None:
-        """Drop what became of the pieces if another reading (other code, other checks) wrote it."""
-        if self.get("reading") != reading:
-            with self._told():
-                for table in ("turns", "emitted", "judged"):
-                    self._db.execute(f"DELETE FROM {table}")
-            self.set("reading", reading)
+    def unusable(self) -> dict[tuple[int, str, int], str]:
+        """The replies that gave nothing at all, with the commonest reason: of turns as they were read, of votes as
+        they came."""
+        with self._told():
+            turns = self._db.execute(
+                "SELECT lane, request, occurrence, pieces FROM turns WHERE reading = ?", (self._reading,)
+            )
+            found = {}
+            for *key, pieces in turns:
+                codes = Counter(code for code, *_ in json.loads(pieces))
+                if codes and not codes.keys() & _GAVE:
+                    found[tuple(key)] = codes.most_common(1)[0][0]
+            refused = self._db.execute("SELECT lane, request, occurrence, reason FROM replies WHERE reason <> ''")
+            return found | {tuple(key): reason for *key, reason in refused}
+
+    def unread(self) -> Iterator[tuple[tuple[int, str, int], str]]:
+        """The replies to turns that no reading came to, with their texts: they were on their way when a run ended."""
+        with self._told():
+            yield from ((tuple(key), text) for *key, text in self._db.execute(sql.UNREAD))
+
+    def drop(self, keys: Sequence[tuple[int, str, int]]) -> int:
+        """Set these replies aside, so that they are asked for again; what they used stays spent.
+
+        Returns:
+            `int`: how many there were.
+        """
+        here = "WHERE lane = ? AND request = ? AND occurrence = ? AND answered IS NOT NULL"
+        with self._told(), self._together():
+            gone = self._db.executemany(f"INSERT INTO dropped SELECT * FROM replies {here}", keys).rowcount
+            self._db.executemany(f"DELETE FROM replies {here}", keys)
+            if gone > 0:
+                self.set("dropped", int(self.get("dropped", 0)) + gone)
+        return max(gone, 0)
 
     def turns(self) -> Iterator[TurnRecord]:
         """Every turn that was read, in order."""
         with self._told():
             found = self._db.execute(
-                "SELECT position, example, depth, pieces, asked, about FROM turns ORDER BY position"
+                "SELECT position, example, depth, pieces, asked, about FROM turns WHERE reading = ? ORDER BY position",
+                (self._reading,),
             )
             for position, example, depth, pieces, asked, about in found:
                 drawn = json.loads(about) if about else {}
@@ -387,53 +435,54 @@ class Journal:
     def turn_costs(self) -> list[TurnCost]:
         """What each turn that was read used, in order."""
         with self._told():
-            found = self._db.execute(_COSTS).fetchall()
+            found = self._db.execute(sql.COSTS, (self._reading,)).fetchall()
             return [TurnCost(asked, sent, got, guessed, json.loads(of)) for asked, sent, got, guessed, of in found]
 
     def order(self) -> dict[str, int]:
         """The number under which each kept row (by the id it was written with) is emitted, where rows were held back
         for balance; else nothing: rows are emitted in the order of their turns."""
         with self._told():
-            return dict(self._db.execute("SELECT row, number FROM emitted"))
+            found = self._db.execute("SELECT row, number FROM emitted WHERE reading = ?", (self._reading,))
+            return dict(found)
 
     def judgements(self) -> Iterator[Judgement]:
         """What judges said, row by row."""
         with self._told():
-            for one in self._db.execute("SELECT row, kind, given, judged, votes, detail FROM judged"):
+            for one in self._db.execute(sql.JUDGEMENTS, (self._reading,)):
                 yield Judgement(*one)
 
     def judgements_of(self, row: str) -> list[Judgement]:
         """What judges said of one row."""
         with self._told():
-            query = "SELECT row, kind, given, judged, votes, detail FROM judged WHERE row = ?"
-            return [Judgement(*one) for one in self._db.execute(query, (row,))]
+            return [Judgement(*one) for one in self._db.execute(sql.JUDGEMENTS + " AND row = ?", (self._reading, row))]
 
     def text_of(self, position: int) -> str:
         """The raw reply that the turn at `position` read."""
         with self._told():
             found = self._db.execute(
-                "SELECT text FROM turns JOIN replies USING (lane, request, occurrence) WHERE position = ?", (position,)
+                "SELECT text FROM turns JOIN replies USING (lane, request, occurrence) "
+                "WHERE reading = ? AND position = ?",
+                (self._reading, position),
             ).fetchone()
         return "" if found is None or found[0] is None else str(found[0])
 
     def spent(self) -> Spent:
         """Calls and tokens over the life of the run."""
         with self._told():
-            found = self._db.execute(
-                "SELECT sum(attempts), sum(prompt_tokens + lost_prompt_tokens), "
-                "sum(completion_tokens + lost_completion_tokens), "
-                "sum(CASE WHEN estimated THEN prompt_tokens + completion_tokens ELSE 0 END), "
-                "sum(lost_prompt_tokens + (answered IS NULL) * prompt_tokens), "
-                "sum(lost_completion_tokens + (answered IS NULL) * completion_tokens) FROM replies"
-            ).fetchone()
+            found = self._db.execute(sql.SPENT).fetchone()
         spent = Spent(*(value or 0 for value in found))
         # Journals of earlier versions count retries in one number.
         return spent._replace(calls=spent.calls + int(self.get("retries", 0)))
 
     def spent_on_votes(self) -> Spent:
-        """What judges have used of it; requests that were lost are not counted."""
+        """What the votes of this reading used; requests that were lost are not counted.
+
+        Where other readings had votes of their own, it is its share of them all.
+        """
         with self._told():
-            return Spent(*self._db.execute(_VOTES).fetchone())
+            calls, *tokens = self._db.execute(sql.VOTES).fetchone()
+        own = min(sum(len(json.loads(one.votes)) for one in self.judgements()), calls)
+        return Spent(own, *(round(used * own / calls) if calls else 0 for used in tokens))
 
     def waits(self) -> Iterator[tuple[float, float]]:
         """When each reply was asked for and when it came, in the order of asking."""
@@ -444,7 +493,7 @@ class Journal:
     def exported(self) -> Iterator[dict[str, Any]]:
         """Every reply, and then the similarities that choices rest on, as plain JSON in a fixed order."""
         with self._told():
-            for query in _EXPORTED:
+            for query in sql.EXPORTED:
                 found = self._db.execute(query)
                 names = [column[0] for column in found.description]
                 yield from (dict(zip(names, row, strict=True)) for row in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from operator import itemgetter
@@ -53,3 +54,15 @@ def placed(turn: TurnRecord, task: Task, pieces: Iterable[Row | Reason]) -> Iter
             placed = row._replace(parent_id=turn.example, depth=turn.depth)
             # Options of a row's own stand otherwise under another answer, so that its index alone tells nothing.
             yield row.id, placed if answer == row.answer else task.relabel(placed, answer)
+
+
+def gave_nothing(journal: Journal, task: Task) -> dict[tuple[int, str, int], str]:
+    """The replies that gave nothing at all, each with its commonest reason; those, too, that no turn has read yet."""
+    found = journal.unusable()
+    # What another method asked for may be a list, and good.
+    unread = journal.unread() if journal.get("identity")["method"] == "self-reference" else ()
+    for key, text in unread:
+        codes = Counter(piece.code if isinstance(piece, Reason) else KEPT for piece in read(task, text))
+        if codes and KEPT not in codes:
+            found[key] = codes.most_common(1)[0][0]
+    return found

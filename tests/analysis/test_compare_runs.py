@@ -61,9 +61,9 @@ def run(name: str, num_rows: int, replies: Sequence[Reply], price: list[Any] | N
             pass
 
     with Journal(run_folder(identity.digest), identity.as_json) as journal:
-        header = {"task": task.to_json(), "target": num_rows, "name": name, "price": price}
-        for key, value in header.items():
-            journal.set(key, value)
+        journal.begin("as scripted", num_rows, {}, name)
+        journal.set("task", task.to_json())
+        journal.set("price", price)
         asyncio.run(go(journal))
     return run_folder(identity.digest)
 
@@ -213,11 +213,6 @@ def rewrite(folder: Path, *statements: tuple[str, Sequence[Any]]) -> None:
     with closing(sqlite3.connect(folder / FILE_NAME)) as database, database:
         if "asked" not in {column[1] for column in database.execute("PRAGMA table_info(turns)")}:
             database.execute("ALTER TABLE turns ADD COLUMN asked INTEGER")
-        database.execute(
-            "CREATE TABLE IF NOT EXISTS judged (row TEXT, kind TEXT, given INTEGER, judged INTEGER, votes TEXT, "
-            "detail TEXT, PRIMARY KEY (row, kind))"
-        )
-        database.execute("CREATE TABLE IF NOT EXISTS emitted (number INTEGER PRIMARY KEY, row TEXT)")
         for statement, values in statements:
             database.execute(statement, values)
 
@@ -229,7 +224,7 @@ def ids(folder: Path) -> list[str]:
 
 
 def judged(row: str, right: int | None) -> tuple[str, Sequence[Any]]:
-    return "INSERT INTO judged VALUES (?, 'verify', 0, ?, '[]', '')", (row, right)
+    return "INSERT INTO judged VALUES (1, ?, 'verify', 0, ?, '[0, 0, 0]', '')", (row, right)
 
 
 def vote(row: str, number: int) -> tuple[str, Sequence[Any]]:
@@ -277,7 +272,7 @@ def test_rows_that_were_held_back_count_when_they_are_emitted() -> None:
     rows = ids(folder)
     # The second row of the first turn comes after the first of the third.
     order = [rows[0], rows[4], rows[1], rows[2], rows[3], rows[5], *rows[6:]]
-    rewrite(folder, *(("INSERT INTO emitted VALUES (?, ?)", (number, row)) for number, row in enumerate(order)))
+    rewrite(folder, *(("INSERT INTO emitted VALUES (1, ?, ?)", (number, row)) for number, row in enumerate(order)))
     found = [counted(folder, budget) for budget in (1, 2, 3, 4)]
     assert [one["kept"] for one in found] == [1, 1, 6, 8]
     assert [one["reasons"].get("surplus", 0) for one in found] == [1, 3, 0, 0]

@@ -21,7 +21,6 @@ from server import Server
 from llm_created.analysis.agreement import judged_tables
 from llm_created.prompts.lists import read_list
 from llm_created.runs.folders import find
-from llm_created.runs.journal import Journal
 from llm_created.tasks import builtin as tasks
 
 
@@ -128,7 +127,7 @@ def test_attrprompt_with_attributes_from_real_replies(
     rows = finish(server, tmp_path / "out", task, 80, "--method", "attrprompt", "--attributes", str(given))
     counts = Counter(row["answer"] for row in rows)
     assert set(counts) == set(labels.values()) and max(counts.values()) - min(counts.values()) <= 6
-    with Journal(find(str(tmp_path / "out"))) as journal:
+    with find(str(tmp_path / "out")).open() as journal:
         turns = list(journal.turns())
     assert all(turn.asked == 1 for turn in turns), "nothing is left to be asked of the model"
     drawn = Counter(turn.drawn["style"] for turn in turns)
@@ -143,7 +142,7 @@ def test_verification_recovers_the_rate_of_wrong_answers(
 ) -> None:
     server.reset(**{wrong: rate})
     finish(server, tmp_path / "out", "creak", 400, "--verify", "1", "--verify-rule", "keep")
-    with Journal(find(str(tmp_path / "out"))) as journal:
+    with find(str(tmp_path / "out")).open() as journal:
         found = judged_tables(journal, tasks.load("creak").task)[0]
     assert found.n == 400 and found.low <= 1 - rate <= found.high, found.said()
 

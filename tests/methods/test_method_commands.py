@@ -14,7 +14,6 @@ import llm_created
 from llm_created.cli.main import main
 from llm_created.errors import StoppedShort
 from llm_created.runs.folders import find
-from llm_created.runs.journal import Journal
 
 RTE = "create rte --method targen --model demo --format jsonl --out out"
 
@@ -39,7 +38,7 @@ def wrong(line: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def calls(run: str = "out") -> int:
-    with Journal(find(run)) as journal:
+    with find(run).open() as journal:
         return journal.num_replies()
 
 
@@ -131,7 +130,7 @@ def test_verification_is_added_to_a_finished_run_and_left_out_again(capsys: pyte
 
 def test_targen_corrects_itself_unless_told_not_to() -> None:
     assert main([*shlex.split(RTE), "-n", "20"]) == 0
-    with Journal(find("out")) as journal:
+    with find("out").open() as journal:
         assert {one.kind for one in journal.judgements()} == {"self_correct"}
         assert all(one.detail for one in journal.judgements())
         assert journal.get("emission") == {"self_correct": "relabel"}
@@ -171,7 +170,7 @@ def test_asking_for_attributes_shows_them_and_waits_for_approval(capsys: pytest.
 def test_attributes_lie_over_a_strategy(capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.json").write_text('{"style": ["plain", "florid"]}', "utf-8")
     assert main(shlex.split("create creak --model demo -n 30 --attributes a.json --out out")) == 0
-    with Journal(find("out")) as journal:
+    with find("out").open() as journal:
         assert {turn.drawn["style"] for turn in journal.turns()} == {"plain", "florid"}
 
 

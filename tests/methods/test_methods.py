@@ -131,8 +131,7 @@ def run_told(
         lines: list[str] = []
         how.setdefault("similarity", Alike("none"))
         with Journal(folder, who.as_json) as journal:
-            journal.forget_turns(repr(sorted(name for name, value in how.items() if value)))
-            journal.set("target", num_rows)
+            journal.begin(repr(sorted(name for name, value in how.items() if value)), num_rows, {})
             error = None
             try:
                 async for row in create(who, writer, journal, num_rows, **how):

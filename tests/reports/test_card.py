@@ -105,7 +105,7 @@ def test_every_table_of_a_golden_card_is_read_as_one(golden: Path) -> None:
 def test_every_figure_is_that_of_the_journal(tmp_path: Path) -> None:
     assert main(["create", "creak", "--model", "demo", "-n", "70", "--out", str(tmp_path / "rows")]) == 0
     text = (tmp_path / "rows" / "README.md").read_text("utf-8")
-    with Journal(find(str(tmp_path / "rows"))) as journal:
+    with find(str(tmp_path / "rows")).open() as journal:
         count, spent = funnel(journal), journal.spent()
     for code, number in count.reasons.items():
         assert f"| {code} | {number} |" in text
@@ -284,7 +284,7 @@ def test_the_command_that_makes_it_again_defines_the_same_run(
     (tmp_path / "task.json").write_text(json.dumps(own_task.to_json() | {"example": own}), "utf-8")
 
     def run(words: list[str]) -> tuple[Settings, Identity]:
-        return commands._run_of(parser()[0].parse_args(["create", *words]))
+        return commands._run_of(parser()[0].parse_args(["create", *words]))[:2]
 
     settings, first = run(shlex.split(line))
     task = first.task if "task.json" not in line else own_task

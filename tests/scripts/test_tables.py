@@ -21,7 +21,6 @@ import pytest
 from llm_created.cli.main import main as llm_created
 from llm_created.evaluation import results, scores
 from llm_created.runs.folders import find
-from llm_created.runs.journal import Journal
 from llm_created.tasks.task import Row
 from llm_created.train.cells import cells
 
@@ -229,7 +228,7 @@ def test_every_published_figure_is_in_the_papers_text(shared: Path) -> None:
 def test_cost_is_that_of_the_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["create", "creak", "--model", "demo", "-n", "20", "--out", str(tmp_path / "rows"), "--price", "1,2"]
     assert llm_created(argv) == 0
-    with Journal(find(str(tmp_path / "rows"))) as journal:
+    with find(str(tmp_path / "rows")).open() as journal:
         spent, digest = journal.spent(), journal.folder.name
     capsys.readouterr()
     for named in ("all", digest[:8], str(tmp_path / "rows")):

@@ -284,7 +284,7 @@ def test_a_run_with_hostile_replies_rows_and_names(cli: Cli, server: Server, tmp
         stored = opened.get("task")
         identity = opened.get("identity")
     with journal.Journal(folder, identity) as opened:  # as somebody else's journal may come
-        opened.set("name", f"n\n{EVIL}")
+        opened._db.execute("UPDATE readings SET name = ?", (f"n\n{EVIL}",))
         opened.set("price", [1.0, 2.0, EVIL])
     code, out, _ = cli("show", run, "--sample", "3")
     assert code == 0 and r"see \u202etxt.exe\u202c and \u2067this\u2069 0" in out
