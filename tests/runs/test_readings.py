@@ -120,7 +120,7 @@ def as_version_1(path: Path) -> None:
         header = json.loads(about) | {"reading": digest, "target": target, "name": name}
         header.pop("rows")
         for key, value in header.items():
-            db.execute("INSERT INTO header VALUES (?, ?)", (key, json.dumps(value)))
+            db.execute("INSERT OR REPLACE INTO header VALUES (?, ?)", (key, json.dumps(value)))
         for table, names in columns.items():
             db.execute(f"CREATE TABLE old AS SELECT {names} FROM {table}")
             db.execute(f"DROP TABLE {table}")
