@@ -20,7 +20,7 @@ from ..tasks.task import Reason, Task
 from ..utils import console
 from ..utils.files import read_json, write_json
 from ..utils.text import shorten, slug
-from .parser import parser
+from .main import parser
 
 _INSTRUCTION = """\
 You help to plan a dataset. {description}

@@ -35,7 +35,7 @@ from ..utils.text import nearest, slug
 from . import flags, runs
 from .going_on import ask_again, command, goes_on, moved, names
 from .live import on_interrupt, watch
-from .parser import parser
+from .main import parser
 
 if TYPE_CHECKING:
     from ..hub.fetched import Published

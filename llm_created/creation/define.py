@@ -27,64 +27,82 @@ def identity(settings: Settings, source: Source, strategy: str) -> Identity:
         UsageError: no model is given, or a setting is out of range or contradicts `paper=True`.
     """
     settings.check()
+    strategy = known_strategy(strategy)
+    balanced = settings.balance in (True, "ask") and strategy in SELF_REFERENCE
+    _together(settings, source, strategy, balanced)
+    shared: dict[str, Any] = {
+        "task": source.task,
+        "model": settings.model,
+        "strategy": strategy,
+        "num_examples": settings.get("num_examples"),
+        "temperature": float(settings.get("temperature")),
+        "top_p": float(settings.get("top_p")),
+        "seed": settings.seed,
+    }
+    if strategy in METHODS:
+        made = Identity(**shared, example=None, **_in_words(settings, source, strategy))
+    else:
+        made = Identity(**shared, balance=balanced, **_by_example(settings, source, balanced))
+    # Its strategy looks at it: what is wrong with attributes is said before anything else.
+    strategy_of(made, Pool())
+    return made
+
+
+def _together(settings: Settings, source: Source, strategy: str, balanced: bool) -> None:
+    """Say what does not go together."""
+    task = source.task
     if not settings.model:
         raise UsageError(
             "which model should write? Give `model` NAME (with OPENAI_API_KEY set), `model` NAME `base_url` "
             "http://localhost:8000/v1 (a local server), or `model` demo (built in, no key)"
         )
-    task, strategy = source.task, known_strategy(strategy)
-    num_examples = settings.get("num_examples")
-    balanced = settings.balance in (True, "ask") and strategy in SELF_REFERENCE
     if settings.balance and task.labels is None:
         raise UsageError(f"`balance` evens out fixed labels, and each row of {task.name!r} has its own options")
-    shared: dict[str, Any] = {
-        "task": task,
-        "model": settings.model,
-        "strategy": strategy,
-        "num_examples": num_examples,
-        "temperature": float(settings.get("temperature")),
-        "top_p": float(settings.get("top_p")),
-        "seed": settings.seed,
-    }
     if settings.paper and (balanced or strategy in METHODS):
         what = "`balance` (hold it back with `balance` hold)" if balanced else strategy
         raise UsageError(f"`paper=True` is the self-reference of the EMNLP 2023 paper: leave it out, or {what}")
     if settings.seed_example and strategy in METHODS:
         raise UsageError(f"`seed_example` goes with self-reference: {strategy} shows no example")
-    if strategy in METHODS:
-        guide = guide_of(settings, source, strategy)
-        text = prompt.instruction_for_one(task, guide, _extra(settings))
-        attributes = _attributes(settings)
-        if attributes and strategy != "attrprompt":
-            raise UsageError(f"`attributes` goes with attrprompt or self-reference, not with {strategy}")
-        attributes = attributes or (guide.attributes if strategy == "attrprompt" else None) or None
-        if strategy == "attrprompt" and not attributes:
-            raise UsageError(
-                f"attrprompt needs attribute dimensions, and {task.name!r} has none: give `attributes` FILE or ask"
-            )
-        known: dict[str, Any] = {"guide": guide, "contexts": settings.contexts or 20, "attributes": attributes}
-        return _checked(Identity(**shared, example=None, instruction=text, **known))
-    if source.example is None:
+    if strategy in SELF_REFERENCE and source.example is None:
         raise UsageError(f"`strategy` {strategy} begins with a formatting example, and {task.name!r} has none")
+
+
+def _in_words(settings: Settings, source: Source, strategy: str) -> dict[str, Any]:
+    """What an identity holds of a method that shows no example."""
+    guide, attributes = guide_of(settings, source, strategy), _attributes(settings)
+    if strategy != "attrprompt" and attributes:
+        raise UsageError(f"`attributes` goes with attrprompt or self-reference, not with {strategy}")
+    if strategy == "attrprompt":
+        attributes = attributes or guide.attributes
+        if not attributes:
+            raise UsageError(
+                f"attrprompt needs attribute dimensions, and {source.task.name!r} has none: give `attributes` FILE or "
+                "ask"
+            )
+    return {
+        "instruction": prompt.instruction_for_one(source.task, guide, _extra(settings)),
+        "guide": guide,
+        "contexts": settings.contexts or 20,
+        "attributes": attributes or None,
+    }
+
+
+def _by_example(settings: Settings, source: Source, balanced: bool) -> dict[str, Any]:
+    """What an identity holds of self-reference."""
+    task = source.task
     own = settings.seed_example is None and source.human is None and not settings.human_data
     drawn = settings.get("seed_example") == "human" and not (settings.paper and own)
-    example, seed_from = _human_example(settings, source) if drawn else (source.example, None)
-    instruction = prompt.instruction(
-        task, num_examples, paper=settings.paper, extra=_extra(settings), balance=balanced
-    )
-    return _checked(
-        Identity(
-            **shared,
-            example=task.example(task.seed_row(example)),
-            instruction=instruction,
-            chains=settings.get("chains"),
-            embedding_model=settings.get("embedding_model"),
-            embed_question_only=settings.paper,
-            seed_from=seed_from,
-            attributes=_attributes(settings),
-            balance=balanced,
-        )
-    )
+    example, seed_from = _human_example(settings, source) if drawn else (source.example or {}, None)
+    num_examples, extra = settings.get("num_examples"), _extra(settings)
+    return {
+        "instruction": prompt.instruction(task, num_examples, paper=settings.paper, extra=extra, balance=balanced),
+        "example": task.example(task.seed_row(example)),
+        "chains": settings.get("chains"),
+        "embedding_model": settings.get("embedding_model"),
+        "embed_question_only": settings.paper,
+        "seed_from": seed_from,
+        "attributes": _attributes(settings),
+    }
 
 
 def without_effect(settings: Settings, strategy: str) -> list[str]:
@@ -111,12 +129,6 @@ def without_effect(settings: Settings, strategy: str) -> list[str]:
         for name, (with_what, is_alone) in alone.items()
         if is_alone and getattr(settings, name) is not None
     ]
-
-
-def _checked(identity: Identity) -> Identity:
-    """The identity, once its strategy has looked at it: what is wrong with attributes is said before anything else."""
-    strategy_of(identity, Pool())
-    return identity
 
 
 def guide_of(settings: Settings, source: Source, strategy: str) -> Guide:

@@ -98,10 +98,14 @@ def in_words(task: Task, record: Mapping[Any, Any], table: bool) -> dict[str, An
         if ours:
             return Reason("two_answers", f"{task.answer} is {shorten(str(given))}, {task.text_column} {shorten(text)}")
     if table and index is not None and not isinstance(given, str):
-        numbers = task.labels is not None and any(map(str.isdecimal, task.labels))
-        is_index = (ours or not numbers) and 0 <= index < len(options)
-        named[task.answer] = options[index] if is_index else index
+        named[task.answer] = _answer_at(task, options, index, ours)
     return named
+
+
+def _answer_at(task: Task, options: Sequence[str], index: int, ours: bool) -> str | int:
+    """The option that a number in a table stands for, or the number, where it is a label itself."""
+    numbers = task.labels is not None and any(map(str.isdecimal, task.labels))
+    return options[index] if (ours or not numbers) and 0 <= index < len(options) else index
 
 
 def _options(task: Task, named: Mapping[str, Any]) -> Sequence[str]:

@@ -34,18 +34,15 @@ def again(
     own = source if source is not None and source.task == task else None
     method = identity["strategy"] if identity["strategy"] in METHODS else ""
     paper, extra = _wording(identity, task)
-    words = [task.name] if own and (_same(identity, own) or seed_from) else ["--example", "task.json"]
-    words += ["--paper"] if paper else []
+    built_in = own is not None and (_same(identity, own) or bool(seed_from))
+    words = [task.name] if built_in else ["--example", "task.json"]
+    words += ["--paper"] * paper
     words += _example_words(seed_from, paper)
     words += ["--model", identity["model"]]
     words += [] if provider == "OpenAI" or identity["model"] == DEMO else ["--base-url", "URL"]
     words += ["--method" if method else "--strategy", identity["strategy"], "-n", str(num_rows)]
     words += _number_words(identity, paper, method)
-    if "embedding_model" in identity and not paper:
-        words += ["--embedding-model", identity["embedding_model"]]
-    guide = own.guide if own and method else None
-    if identity.get("attributes") and not (guide and guide.attributes == identity["attributes"]):
-        words += ["--attributes", "ATTRIBUTES.json"]
+    words += _text_words(identity, paper, own.guide if own and method else None)
     words += ["--instruction-extra", "FILE"] if extra else []
     return shlex.join(["llm-created", "create", *words, *_check_words(checks, method)])
 
@@ -56,6 +53,14 @@ def _example_words(seed_from: Mapping[str, Any] | None, paper: bool) -> list[str
         return ["--seed-example", "own"] if paper else []
     drawn = [] if paper else ["--seed-example", "human"]
     return drawn + ([] if seed_from["dataset"] else ["--human-data", "FOLDER"])
+
+
+def _text_words(identity: Mapping[str, Any], paper: bool, guide: Guide | None) -> list[str]:
+    named = "embedding_model" in identity and not paper
+    words = ["--embedding-model", identity["embedding_model"]] if named else []
+    if identity.get("attributes") and not (guide and guide.attributes == identity["attributes"]):
+        words += ["--attributes", "ATTRIBUTES.json"]
+    return words
 
 
 def _number_words(identity: Mapping[str, Any], paper: bool, method: str) -> list[str]:

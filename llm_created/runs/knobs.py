@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ..errors import UsageError
 
+_KINDS = {"int": (int,), "float": (int, float), "bool": (bool,)}
 # What a setting decides: the rows of a run, which of them are emitted, how they are asked for, where the run stops.
 IDENTITY, EMISSION, TRANSPORT, STOP = "identity", "emission", "transport", "stop"
 
@@ -78,24 +79,29 @@ class Knob(NamedTuple):
         Raises:
             UsageError: it is of another type, out of bounds, or none of the choices.
         """
+        kind = self.type.removesuffix(" | None")
         if value is None:
             return
-        kind = self.type.removesuffix(" | None")
-        wanted = {"int": (int,), "float": (int, float), "bool": (bool,)}.get(kind)
-        if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and kind != "bool")):
+        # True is an int to Python, and no number to a person.
+        if kind in _KINDS and type(value) not in _KINDS[kind]:
             raise UsageError(f"`{self.name}` must be {'an' if kind == 'int' else 'a'} {kind}, not {value!r}")
         if self.choices and value not in self.choices:
             known = ", ".join(one for one in self.choices if isinstance(one, str))
             raise UsageError(f"`{self.name}` must be one of {known}, not {value!r}")
-        low = -math.inf if self.least is None else self.least
-        fits = not wanted or kind == "bool" or (low <= value <= (self.most or math.inf) and math.isfinite(value))
-        if not fits or (self.above is not None and not value > self.above):
+        if kind in ("int", "float") and not self._within(value):
             raise UsageError(f"`{self.name}` must be {self._bounds}, not {value}")
+
+    def _within(self, value: float) -> bool:
+        low = -math.inf if self.least is None else self.least
+        high = math.inf if self.most is None else self.most
+        return math.isfinite(value) and low <= value <= high and (self.above is None or value > self.above)
 
     @property
     def _bounds(self) -> str:
         if self.above is not None:
             return f"above {self.above:g} and at most {self.most:g}" if self.most else f"a number above {self.above:g}"
+        if self.least is None:
+            return "a finite number"
         return f"from {self.least:g} to {self.most:g}" if self.most else f"at least {self.least:g}"
 
 

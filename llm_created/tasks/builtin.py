@@ -80,12 +80,9 @@ def load(name_or_path: str) -> Source:
     Raises:
         UsageError: there is no such task or file, or the file defines no builder.
     """
-    if (folder_of := Path(name_or_path).expanduser()).is_dir():
-        if not (folder_of / "task.json").is_file():
-            raise UsageError(
-                f"the folder {name_or_path!r} has no task.json: give a task's name or file, or rows' folder"
-            )
-        return from_example(str(folder_of / "task.json"))
+    stored = _in_folder(name_or_path)
+    if stored is not None:
+        return from_example(str(stored))
     path = find(name_or_path)
     token = reading.set(True)
     try:
@@ -94,6 +91,16 @@ def load(name_or_path: str) -> Source:
         reading.reset(token)
     found = builder_class(module, path)
     return Source(found.task, found.example, found.human, found.family, path, found.guide)
+
+
+def _in_folder(given: str) -> Path | None:
+    """The task's file in the folder of rows that is meant; a built-in name means no folder."""
+    path = Path(given).expanduser()
+    if given in names() or not path.is_dir():
+        return None
+    if not (path / TASK_FILE).is_file():
+        raise UsageError(f"the folder {given!r} has no {TASK_FILE}: give a task's name or file, or rows' folder")
+    return path / TASK_FILE
 
 
 def find(name_or_path: str) -> Path:
@@ -132,11 +139,7 @@ def named(given: str) -> Source:
     Raises:
         UsageError: it is none of these.
     """
-    path = Path(given).expanduser()
-    if given not in names() and path.is_dir():
-        if not (path / TASK_FILE).is_file():
-            raise UsageError(f"`task` {given!r} is a folder without a {TASK_FILE}: give the folder of a run's rows")
-        path = path / TASK_FILE
+    path = _in_folder(given) or Path(given).expanduser()
     if path.suffix != ".json":
         return load(given)
     value = read_json(str(path), f"a {TASK_FILE}")

@@ -68,7 +68,7 @@ def test_the_same_task_for_all(task: str, capsys: pytest.CaptureFixture[str]) ->
     [
         ("my.json", "error: --task 'my.json' is no task.json, and no example that says all of its task: give the "),
         ("list.json", "error: --task 'list.json' is no task.json"),
-        ("bare", "error: --task 'bare' is a folder without a task.json"),
+        ("bare", "error: the folder 'bare' has no task.json"),
         ("absent.json", "error: there is no file 'absent.json': give a JSON file that holds a task.json"),
         ("broken.json", "error: this is not a task.json: 'labels' must be a list"),
         ("mod", "error: unknown task 'mod'"),

@@ -23,8 +23,7 @@ from llm_created.analysis.funnel import funnel
 from llm_created.checks.chosen import named
 from llm_created.checks.judge import Judge
 from llm_created.cli import create as commands
-from llm_created.cli.main import main
-from llm_created.cli.parser import parser
+from llm_created.cli.main import main, parser
 from llm_created.creation.loop import create
 from llm_created.evaluation.scores import score
 from llm_created.reports import card, markdown

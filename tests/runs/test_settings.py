@@ -11,8 +11,7 @@ import pytest
 
 import llm_created
 from llm_created import UsageError, load_dataset
-from llm_created.cli.main import main
-from llm_created.cli.parser import parser
+from llm_created.cli.main import main, parser
 from llm_created.hub import strangers
 from llm_created.reports.describe import checks_said
 from llm_created.runs.knobs import EMISSION, IDENTITY, STOP, TRANSPORT
