@@ -126,12 +126,9 @@ def named_option(value: object, options: Sequence[str]) -> int | None:
         return None
     # With and without the lead-in: an option may begin like one.
     whole = fold(value).strip(_MARKS)
-    for text in (whole, _LEAD.sub("", whole)):
-        for candidate in (text, _END.split(text)[0]):
-            index = match(_plain(candidate), plain)
-            if isinstance(index, int):
-                return index
-    return None
+    candidates = (one for text in (whole, _LEAD.sub("", whole)) for one in (text, _END.split(text)[0]))
+    found = (match(_plain(candidate), plain) for candidate in candidates)
+    return next((index for index in found if isinstance(index, int)), None)
 
 
 def _plain(text: str) -> str:

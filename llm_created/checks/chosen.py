@@ -68,18 +68,18 @@ def self_correct(settings: Settings, identity: Identity) -> str:
 def named(settings: Settings, identity: Identity) -> dict[str, Any]:
     """The emission checks by name, for cards and reports, and for whoever makes the same rows again."""
     rule = self_correct(settings, identity)
-    near = settings.near_duplicates is not None and not identity.embeds
+    near = bool(settings.near_duplicates) and not identity.embeds
     against = [public_name(one) for one in against_of(settings)]
     said = {
         "filter": filter_name(settings),
         "verify": settings.verify,
-        "verify_rule": settings.verify_rule if settings.verify else None,
-        "self_correct": rule if rule != "off" else None,
+        "verify_rule": settings.verify and settings.verify_rule,
+        "self_correct": rule != "off" and rule,
         "balance": ("ask" if settings.balance is True else settings.balance) or None,
         "near_duplicates": settings.near_duplicates,
         "embedding_model": near and public_name(settings.get("embedding_model")),
         "check_against": against,
-        "leaks": settings.leaks if against else None,
+        "leaks": against and settings.leaks,
     }
     return {name: value for name, value in said.items() if value}
 

@@ -67,9 +67,7 @@ def misfits(
 ) -> Iterator[str]:  # fmt: skip
     """A line for each thing that is missing, of another kind, or (if `known`) not known."""
     every, prefix = {**kinds, **(more or {})}, f"{where}." if where else ""
-    for name in kinds:
-        if name not in value:
-            yield f"{prefix}{name} is missing"
+    yield from (f"{prefix}{name} is missing" for name in kinds if name not in value)
     for name, one in value.items():
         if name in every and not every[name].fits(one):
             yield f"{prefix}{name} must be {every[name].wanted}, not {shorten(repr(one), 60)}"

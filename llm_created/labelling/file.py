@@ -118,9 +118,11 @@ def _record(case: Case, one: Labelled | None, short: StoppedShort | None, ours: 
     said: dict[str, Any] = {_LABEL: None}
     if one is not None:
         options, votes = one.row.options, Counter(vote for vote in one.votes if vote is not None)
-        said[_LABEL] = None if one.label is None else options[one.label]
-        said["votes"] = {options[vote]: votes[vote] for vote in sorted(votes)}
-        said["agreement"] = None if one.label is None else round(votes[one.label] / len(one.votes), 4)
+        agreed = (
+            (None, None) if one.label is None else (options[one.label], round(votes[one.label] / len(one.votes), 4))
+        )
+        said[_LABEL], said["votes"] = agreed[0], {options[vote]: votes[vote] for vote in sorted(votes)}
+        said["agreement"] = agreed[1]
         said |= {"explanation": one.explanation} if one.explanation else {}
     if said[_LABEL] is None:
         said["reason"] = _why(case, one, short)

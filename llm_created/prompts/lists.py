@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from ..tasks.task import Reason
@@ -156,7 +157,7 @@ def _bare(texts: Iterable[str]) -> list[str]:
     blocks = _blocks(texts)
     if max(map(len, blocks)) >= 3:
         blocks = [block for block in blocks if len(block) != 1 or not block[0].endswith(_ENDS)]
-    lines = [line for block in blocks for line in block]
+    lines = list(chain.from_iterable(blocks))
     for at in (0, -1):
         if len(lines) > 1 and _ABOUT.match(lines[at].replace("’", "'")):
             del lines[at]

@@ -74,14 +74,12 @@ class Knob(NamedTuple):
         return self.words.get(listed) or self.unit.format(listed)
 
     def check(self, value: Any) -> None:
-        """Say what is wrong with a value.
+        """Say what is wrong with a value that is given.
 
         Raises:
             UsageError: it is of another type, out of bounds, or none of the choices.
         """
         kind = self.type.removesuffix(" | None")
-        if value is None:
-            return
         # True is an int to Python, and no number to a person.
         if kind in _KINDS and type(value) not in _KINDS[kind]:
             raise UsageError(f"`{self.name}` must be {'an' if kind == 'int' else 'a'} {kind}, not {value!r}")

@@ -68,9 +68,8 @@ def _from_1(db: sqlite3.Connection) -> None:
     for table in DERIVED:
         db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     # A statement a time: a script would end the transaction.
-    for statement in READINGS.split(";\n"):
-        if statement.strip():
-            db.execute(statement)
+    for statement in filter(str.strip, READINGS.split(";\n")):
+        db.execute(statement)
     found = dict(db.execute("SELECT name, value FROM header"))
     own = {name: json.loads(found[name]) for name in _OF_A_READING if name in found}
     reading, name, target = str(own.pop("reading", "")), own.pop("name", None), int(own.pop("target", 0))

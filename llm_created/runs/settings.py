@@ -160,7 +160,8 @@ class Settings:
             UsageError: a number is out of range, a name cannot be sent, or a setting contradicts `paper`.
         """
         for name, one in KNOBS.items():
-            one.check(getattr(self, name))
+            if (value := getattr(self, name)) is not None:
+                one.check(value)
         if self.model is not None and clean(self.model) != self.model:
             raise UsageError(f"`model` {self.model!r} is not a name that can be sent: give it as the server lists it")
         for name, one in KNOBS.items():
