@@ -72,13 +72,18 @@ def agreed(found: Published, settings: Settings, say: Callable[[str], None]) -> 
                 "can be made again, but not grown here"
             )
         asked.append(f"the embedding model {model!r} is loaded")
-    votes = int(found.taken.get("verify", 0)) + ("self_correct" in found.taken)
-    if votes:
-        rows = max(settings.num_rows - found.num_rows, 0)
-        named = ", ".join(f"{KNOBS[name].option} {found.taken[name]}" for name in _CHECKS if name in found.taken)
-        about = f"about {votes * rows:,} calls" if rows else "the calls for those that its journal lacks"
-        asked.append(f"its rows passed {votes} vote{'s' * (votes > 1)} each ({named}): {about}")
+    asked += _votes_taken(found, max(settings.num_rows - found.num_rows, 0))
     if asked and not settings.yes:
         raise UsageError(f"{found.name}: beside the calls for rows, {'; and '.join(asked)}. Add --yes to agree")
     for one in asked:
         say(f"{found.name}: agreed with --yes: {one}")
+
+
+def _votes_taken(found: Published, rows: int) -> list[str]:
+    """The votes on so many more rows, in words, if there are any."""
+    votes = int(found.taken.get("verify", 0)) + ("self_correct" in found.taken)
+    if not votes:
+        return []
+    named = ", ".join(f"{KNOBS[name].option} {found.taken[name]}" for name in _CHECKS if name in found.taken)
+    about = f"about {votes * rows:,} calls" if rows else "the calls for those that its journal lacks"
+    return [f"its rows passed {votes} vote{'s' * (votes > 1)} each ({named}): {about}"]

@@ -117,16 +117,20 @@ def _record(case: Case, one: Labelled | None, short: StoppedShort | None, ours: 
         return {"unread": case.record, "reason": f"{case.reason.code}: {case.reason.detail}"}
     said: dict[str, Any] = {_LABEL: None}
     if one is not None:
-        options, votes = one.row.options, Counter(vote for vote in one.votes if vote is not None)
-        agreed = (
-            (None, None) if one.label is None else (options[one.label], round(votes[one.label] / len(one.votes), 4))
-        )
-        said[_LABEL], said["votes"] = agreed[0], {options[vote]: votes[vote] for vote in sorted(votes)}
-        said["agreement"] = agreed[1]
-        said |= {"explanation": one.explanation} if one.explanation else {}
+        said = _voted(one)
     if said[_LABEL] is None:
         said["reason"] = _why(case, one, short)
     return {**case.record, **{ours[name]: value for name, value in said.items()}}
+
+
+def _voted(one: Labelled) -> dict[str, Any]:
+    """The label that most votes are for, and the votes."""
+    options, votes = one.row.options, Counter(vote for vote in one.votes if vote is not None)
+    said: dict[str, Any] = {_LABEL: None, "votes": {options[vote]: votes[vote] for vote in sorted(votes)}}
+    said["agreement"] = None
+    if one.label is not None:
+        said |= {_LABEL: options[one.label], "agreement": round(votes[one.label] / len(one.votes), 4)}
+    return said | ({"explanation": one.explanation} if one.explanation else {})
 
 
 def _why(case: Case, one: Labelled | None, short: StoppedShort | None) -> str:

@@ -36,6 +36,12 @@ def report(
     yield from _distribution(task, [one for _, one in done])
     if votes > 1:
         yield from _steady(task, [one for _, one in done])
+    yield from _beside_given(task, cases, done)
+    yield from cost_lines(journal, labelled, WIDTH)
+
+
+def _beside_given(task: Task, cases: Sequence[Case], done: Sequence[tuple[Case, Labelled]]) -> Iterator[str]:
+    """Labels that the file has: how the model's agree with them, and where those are."""
     given = [(case.given, one.label, json.dumps(one.votes)) for case, one in done if case.given is not None]
     if given:
         first, *table = terminal.judged_lines(agreement.table("verify", task, given))
@@ -47,7 +53,6 @@ def report(
     if stray:
         said = f"{len(stray):,} given answers are none of the options, e.g. {stray[0].stray!r} in record"
         yield from wrap(f"{said} {stray[0].number}", WIDTH, then="  ")
-    yield from cost_lines(journal, labelled, WIDTH)
 
 
 def _reasons(cases: Sequence[Case], done: Sequence[Labelled]) -> Iterator[str]:
