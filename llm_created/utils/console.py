@@ -10,7 +10,7 @@ import sys
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 # Control characters but tab and newline (ESC and C1 among them), what reorders text, what breaks lines, and lone
@@ -78,10 +78,13 @@ def out(*lines: str) -> None:
 def say(*lines: str) -> None:
     """Tell the person at the terminal; what a command gives goes to the other stream."""
     _flush(sys.stdout)
-    # A terminal that has gone hears nothing: no reason to lose what a run has in flight.
-    with suppress(OSError):
+    try:
         _write(sys.stderr, lines)
         _flush(sys.stderr)
+    except OSError as error:
+        # A terminal that has gone hears nothing: no reason to lose what a run has in flight.
+        if isinstance(error, BrokenPipeError):
+            raise
 
 
 def ask(question: str) -> str:
