@@ -110,7 +110,8 @@ async def create(
     tally.target = num_rows
     # By these whoever opens the journal reads the rows again.
     journal.set("target", num_rows)
-    journal.set("task", identity.task.to_json())
+    if journal.get("task") is None:
+        journal.set("task", identity.task.to_json())
     budget = budget or Budget(spent=journal.spent())
     calls = Calls(identity.digest, client, journal, budget, concurrency, tally)
     emission = Emission(identity.task, journal, calls, tally, judges, balance)

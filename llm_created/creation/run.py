@@ -70,6 +70,7 @@ async def rows(
     about = {"emission": named(settings, identity)}
     journal.begin(reading(settings, identity), settings.num_rows, about, name)
     # What a card says of a run beside its identity.
+    journal.set("task", identity.task.to_json())
     journal.set("provider", connect.provider(settings))
     if identity.seed_from is not None:
         journal.set("seed_from", identity.seed_from)

@@ -19,7 +19,7 @@ class Knob(NamedTuple):
     """One setting.
 
     Attributes:
-        name (`str`): the keyword in Python; on the command line `name` with hyphens, or `flag`.
+        name (`str`): the keyword in Python; `option` is what the command line calls it.
         type (`str`): of its values, as annotated.
         default (`Any`): `None` where what is given has to be told from what is not.
         kind (`str`): `"identity"`, `"emission"`, `"transport"` or `"stop"`.

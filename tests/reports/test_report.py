@@ -106,8 +106,6 @@ def fill(identity: Identity, client: Any, num_rows: int, header: Mapping[str, An
         # In a thread: Playwright has a loop of its own in this one.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, go(journal)).result()
-        # A stranger's name of the task: `create` writes its own.
-        journal.set("task", header["task"])
     return run_folder(identity.digest)
 
 
