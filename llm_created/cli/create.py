@@ -196,7 +196,6 @@ async def _first_turn(made: Identity, settings: Settings, journal: Journal) -> N
 
     if any(turn.asked for turn in journal.turns()):
         return  # it is there, and what the run's checks made of it stays
-    journal.set("task", made.task.to_json())
     async with AsyncExitStack() as stack:
         caps = budget(settings, journal)
         asked = await client(settings, made, journal, stack)

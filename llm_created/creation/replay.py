@@ -61,8 +61,6 @@ async def again(
 
     rows: list[Row] = []
     journal.begin(reading(settings, identity), num_rows, {"emission": named(settings, identity)}, name)
-    if journal.get("task") is None:
-        journal.set("task", identity.task.to_json())
     # However many turns in a row gave nothing: they are there already.
     made = create(
         identity,
