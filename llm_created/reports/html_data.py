@@ -16,6 +16,7 @@ from ..analysis.funnel import (
     lost_said,
     outputs_said,
     servers_said,
+    spent_on_rows,
     times,
 )
 from ..runs.journal import Journal
@@ -130,11 +131,16 @@ def _seed(example: Row | None) -> dict[str, Any] | None:
 
 def _cost(journal: Journal, count: Funnel) -> dict[str, Any]:
     """What the run used over its whole life, retries and lost requests too."""
-    spent, price = journal.spent(), journal.get("price")
+    spent, own, price = journal.spent(), spent_on_rows(journal), journal.get("price")
     said = [lost_said(spent, price), outputs_said(journal), bounds_said(journal), servers_said(journal)]
     return spent._asdict() | {
         "dollars": cost(spent, price),
         "price": price,
         "kept": count.kept,
+        "of_rows": {
+            "calls": own.calls,
+            "tokens": own.prompt_tokens + own.completion_tokens,
+            "dollars": cost(own, price),
+        },
         "said": [*filter(None, said)],
     }

@@ -142,3 +142,17 @@ def test_a_journal_of_version_1_is_read_and_goes_on(say: Say) -> None:
     as_before = say(*CREAK, "-n", "40", "--verify", "1", "--balance", "hold", "--out", "again")
     assert "calls to buy" not in as_before and ids("again") == ids("rows")
     assert len(list((cache_folder() / "runs").iterdir())) == 1
+
+
+def test_a_report_counts_a_row_by_what_its_own_output_took(say: Say) -> None:
+    def shares(folder: str) -> dict[str, float]:
+        say("report", folder, "--out", f"{folder}.html")
+        page = Path(f"{folder}.html").read_text("utf-8")
+        made, _ = json.JSONDecoder().raw_decode(page, page.index('"of_rows":') + len('"of_rows":'))
+        return dict(made)
+
+    say(*CREAK, "-n", "30", "--out", "plain")
+    alone = shares("plain")
+    say(*CREAK, "-n", "10", "--verify", "3", "--out", "judged")
+    assert shares("plain") == alone, "votes on another output's rows are no cost of these"
+    assert shares("judged")["calls"] > alone["calls"] and shares("judged") != alone

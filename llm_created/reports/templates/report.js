@@ -189,14 +189,14 @@ function head() {
   tile("Rows kept", count(kept), kept < data.target ? `of ${count(data.target)} wanted` : "as many as were wanted");
   const asked = data.funnel[0][1];
   tile("Kept of asked", asked ? percent(kept / asked) : "–", `${count(asked)} rows asked for`);
-  tile("Calls", count(calls), kept ? `${(kept / Math.max(calls, 1)).toFixed(1)} rows a call` : "");
-  const perRow = kept ? `${count(Math.round((sent + got) / kept))} a row` : "";
+  tile("Calls", count(calls), kept ? `${(kept / Math.max(data.cost.of_rows.calls, 1)).toFixed(1)} rows a call` : "");
+  const perRow = kept ? `${count(Math.round(data.cost.of_rows.tokens / kept))} a row` : "";
   const guess = !estimated ? "" : estimated === sent + got ? "estimated" : `${count(estimated)} of them estimated`;
   tile("Tokens", count(sent + got), [perRow, guess, ...data.cost.said].filter(Boolean).join(", "));
   if (dollars === null) tile("Cost", "not known", "the model's price is not known");
   else if (price[0] === 0 && price[1] === 0) tile("Cost", "free");
   else {
-    tile("Cost", `$${dollars.toFixed(dollars < 1 ? 4 : 2)}`, (kept ? `$${(1000 * dollars / kept).toFixed(3)} per 1,000 rows, ` : "")
+    tile("Cost", `$${dollars.toFixed(dollars < 1 ? 4 : 2)}`, (kept ? `$${(1000 * data.cost.of_rows.dollars / kept).toFixed(3)} per 1,000 rows, ` : "")
       + `by ${price[2]}`);
   }
   const median = data.time.median_reply;
