@@ -9,4 +9,4 @@ source scripts/venv.sh
 
 if [ -n "${CI:-}" ]; then make --no-print-directory quality VENV="$VENV"; fi
 if [ -z "${SLOW:-}" ]; then set -- -m "not slow" "$@"; fi
-exec "$VENV/bin/python" -m pytest -n 2 --dist worksteal "$@"
+exec "$VENV/bin/python" -m pytest -n 3 --dist worksteal "$@"

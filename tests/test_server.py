@@ -337,7 +337,9 @@ def test_attributes_are_proposed(server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["verify", "think", "self_correct"])
-@pytest.mark.parametrize("task", [CLAIMS, TOPICS, EVENTS], ids=lambda task: task.name)
+@pytest.mark.parametrize(
+    "task", [CLAIMS, EVENTS, pytest.param(TOPICS, marks=pytest.mark.slow)], ids=lambda task: task.name
+)
 def test_votes_are_right_but_for_the_rate(server: Server, task: Task, kind: str) -> None:
     judge = Judge(task, kind, 1, "keep", "A task.")
 
@@ -361,10 +363,11 @@ def test_votes_are_right_but_for_the_rate(server: Server, task: Task, kind: str)
     assert {row.answer for row in mislabelled} == set(range(len(rows[0].options)))
 
 
-# The second is the first by way of another method: eight more runs of 200 rows.
+# Eight runs of 200 rows each.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "votes", "labels"),
-    [("targen", 0.2, 0.0), pytest.param("tree", 0.0, 0.15, marks=pytest.mark.slow)],
+    [("targen", 0.2, 0.0), ("tree", 0.0, 0.15)],
 )
 def test_verification_finds_the_rate_of_a_server_that_errs(
     method: str, votes: float, labels: float, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]

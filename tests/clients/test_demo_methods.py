@@ -199,7 +199,11 @@ def test_single_rows_have_their_share_of_faults() -> None:
 
 @pytest.mark.parametrize("method", ["targen", "self-reference"])
 @pytest.mark.parametrize(
-    "name", ["creak", "boolq_open", "cb", "copa", "csqa", "record", "agnews", "sst2", "wsc", "nyt"]
+    "name",
+    [
+        *("creak", "cb", "copa", "csqa", "agnews"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("boolq_open", "record", "sst2", "wsc", "nyt")),
+    ],
 )
 def test_judges_know_what_its_rows_mean(
     name: str, method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -74,7 +74,9 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # Nothing hangs, nothing that arrived is lost
 
 
-@pytest.mark.parametrize("kind", MALFORMED)
+@pytest.mark.parametrize(
+    "kind", [one if n % 2 else pytest.param(one, marks=pytest.mark.slow) for n, one in enumerate(MALFORMED)]
+)
 def test_a_malformed_answer_among_many_is_asked_for_again(kind: str, server: Server, tmp_path: Path) -> None:
     good = create(server.url, tmp_path / "good", "--name", "good")
     server.reset(rate_malformed=0.2, malformed=kind)
@@ -84,7 +86,7 @@ def test_a_malformed_answer_among_many_is_asked_for_again(kind: str, server: Ser
     assert statuses["malformed"] > 3 and statuses[200] == 40
 
 
-@pytest.mark.parametrize("concurrency", [1, 64])
+@pytest.mark.parametrize("concurrency", [64, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["header", "short", "chunk", "status"])
 def test_an_answer_that_stays_malformed_ends_the_run_with_all_that_came(
     kind: str, concurrency: int, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str],
@@ -452,7 +454,7 @@ class Sized(Writer):
 
 
 @pytest.mark.parametrize("spread", [1, 3, 8, 30, 100])
-@pytest.mark.parametrize("cap", [3_000, 30_000, 300_000])
+@pytest.mark.parametrize("cap", [3_000, 30_000, pytest.param(300_000, marks=pytest.mark.slow)])
 def test_a_cap_in_tokens_holds_whatever_the_spread_of_replies(spread: float, cap: int, tmp_path: Path) -> None:
     for strategy in ("naive", "random"):
         writer = Sized(spread)

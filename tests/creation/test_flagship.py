@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from server import Server
 
-from llm_created.runs.identity import METHODS, STRATEGIES
+from llm_created.runs.identity import STRATEGIES
 
 FAULTS = {"rate_429": 0.08, "rate_500": 0.05, "rate_drop": 0.03, "bad_json_rate": 0.05, "duplicate_rate": 0.05}
 
@@ -48,13 +48,12 @@ def server() -> Iterator[Server]:
         yield running
 
 
-def embedded(strategy: str) -> object:
+def all_but(quick: str) -> list[object]:
     # Methods are killed and resumed in test_flagship_methods.py as well.
-    slow = strategy in ("contrastive", "similar", *METHODS)
-    return pytest.param(strategy, marks=pytest.mark.slow) if slow else strategy
+    return [name if name == quick else pytest.param(name, marks=pytest.mark.slow) for name in STRATEGIES]
 
 
-@pytest.mark.parametrize("strategy", [embedded(name) for name in STRATEGIES])
+@pytest.mark.parametrize("strategy", all_but("tree"))
 def test_fresh_runs_at_concurrency_1_and_64_give_the_same_rows(
     strategy: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,7 +67,7 @@ def test_fresh_runs_at_concurrency_1_and_64_give_the_same_rows(
     assert one == many
 
 
-@pytest.mark.parametrize("strategy", [embedded(name) for name in STRATEGIES])
+@pytest.mark.parametrize("strategy", all_but("random"))
 def test_killed_at_random_points_and_resumed_it_gives_the_same_rows(
     strategy: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

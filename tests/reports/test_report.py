@@ -531,8 +531,15 @@ def written(folder: Path, path: Path, **of: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        ("desktop", "light"),
+        ("phone", "dark"),
+        pytest.param("desktop", "dark", marks=pytest.mark.slow),
+        pytest.param("phone", "light", marks=pytest.mark.slow),
+    ],
+)
 def test_opened_searched_and_filtered(browser: Any, fixed: Path, tmp_path: Path, width: str, scheme: str) -> None:
     results_of(tmp_path / "results", fixed.name)
     scores = run_scores.score_lines(str(tmp_path / "results"), fixed.name)
@@ -677,7 +684,7 @@ def test_many_labels_scroll_inside_their_table(browser: Any, tmp_path: Path, wid
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("number", [77, 230])
+@pytest.mark.parametrize("number", [77, pytest.param(230, marks=pytest.mark.slow)])
 def test_every_label_has_its_bar_or_is_counted(browser: Any, tmp_path: Path, width: str, number: int) -> None:
     task = Task(
         "told",

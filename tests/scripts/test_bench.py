@@ -11,7 +11,7 @@ import pytest
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "bench_create.py"
 
 
-@pytest.mark.parametrize("names", [["start"], ["pool", "rate"]])
+@pytest.mark.parametrize("names", [["start"], pytest.param(["pool", "rate"], marks=pytest.mark.slow)])
 def test_prints_its_table(names: list[str]) -> None:
     only = [word for name in names for word in ("--only", name)]
     done = subprocess.run(

@@ -1,6 +1,6 @@
 """Tables and figures from fixture results, and the published figures against the paper's own text.
 
-`GOLDEN=write pytest tests/scripts/test_tables.py` writes the golden files anew: look at the difference first.
+`GOLDEN=write pytest tests/scripts/test_printed_tables.py` writes the golden files anew: look at the difference first.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def test_script_is_valid_bash(script: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-PYTEST = "python -m pytest -n 2 --dist worksteal"
+PYTEST = "python -m pytest -n 3 --dist worksteal"
 
 
 def test_ci_run_is_executable_and_finds_bash() -> None:

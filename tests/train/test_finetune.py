@@ -233,6 +233,7 @@ def kill_in_the_middle(argv: list[str], folder: Path) -> int:
     return step
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     # With dropout: what is drawn by chance must be drawn again.
     place = Place(tmp_path, dropout=0.2)
