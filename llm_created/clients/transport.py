@@ -107,7 +107,7 @@ class Http(openai.DefaultAioHttpClient):
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """The certificates that are trusted: reading them takes a third of a client's start, and it would be done twice."""
+    """The certificates that are trusted: reading them is the longest part of a client's start."""
     return httpx2.create_ssl_context()
 
 
