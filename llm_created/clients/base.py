@@ -27,6 +27,7 @@ class Request:
         attempt (`Callable[[bool], None]`): a client that asks more than once calls it before each attempt, the first
             included, with whether the attempt before may have been generated and billed; it may raise to say that no
             other must be made.
+        wanted (`Callable[[], bool]`): a client that makes requests wait before they are sent asks it whether to go on.
 
     Example:
 
@@ -44,6 +45,7 @@ class Request:
     max_tokens: int | None = None
     choices: tuple[str, ...] = ()
     attempt: Callable[[bool], None] = field(default=lambda lost: None, compare=False, repr=False)
+    wanted: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
 
 
 class Usage(NamedTuple):

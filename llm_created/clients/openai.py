@@ -114,7 +114,8 @@ class OpenAIClient:
         refused = [name for name in known.get("refused", ()) if name != "response_format" or structured != "on"]
         self.transport: dict[str, Any] = {"refused": refused, "renamed": dict(known.get("renamed", {}))}
         self._largest_bound: int | None = None
-        self._http = Http(timeout, limits, self._key, concurrency)
+        near = urlsplit(self._url).hostname in ("localhost", "127.0.0.1", "::1")
+        self._http = Http(timeout, limits, self._key, concurrency, near)
         self._client = openai.AsyncOpenAI(
             api_key=self._key, base_url=self._url, max_retries=MAX_RETRIES, timeout=timeout, http_client=self._http
         )

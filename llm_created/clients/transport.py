@@ -46,10 +46,12 @@ attempted: ContextVar[Asking] = ContextVar("asking")
 class Http(openai.DefaultAioHttpClient):
     """The SDK's aiohttp transport, which is ten times faster at 200 in flight, with an eye on every attempt."""
 
-    def __init__(self, seconds: float, limits: Limits | None, key: str, concurrency: int) -> None:
+    def __init__(self, seconds: float, limits: Limits | None, key: str, concurrency: int, near: bool) -> None:
         connections = max(concurrency, 100)
         limited = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
-        super().__init__(verify=_tls(), limits=limited, cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())))
+        cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        # The environment may name a proxy, from which no way leads back to this machine.
+        super().__init__(verify=_tls(), limits=limited, cookies=cookies, trust_env=not near)
         for transport in (self._transport, *self._mounts.values()):
             if transport is not None:
                 transport.client = partial(_session, transport)  # type: ignore[attr-defined]

@@ -69,7 +69,7 @@ class Calls:
 
     def room(self, waiting: int) -> bool:
         """Whether one more may be in flight, beside those that wait to be sent."""
-        return self.fatal is None and not self.ending and len(self.in_flight) + waiting < self.concurrency
+        return self._going_on() and len(self.in_flight) + waiting < self.concurrency
 
     def reserve(self, request: Request, rows: int, use: Use) -> Call | None:
         """Reserve what the request may cost, or `None`: a cap leaves no room for it."""
@@ -77,8 +77,11 @@ class Calls:
         if reserved is None:
             return None
         call = Call(replace(request, max_tokens=reserved.bound), rows, reserved.usage, use)
-        call.request = replace(call.request, attempt=lambda lost: self._attempt(call, lost))
+        call.request = replace(call.request, attempt=lambda lost: self._attempt(call, lost), wanted=self._going_on)
         return call
+
+    def _going_on(self) -> bool:
+        return not self.ending and self.fatal is None
 
     def _attempt(self, call: Call, lost: bool) -> None:
         """The client is about to send this: again, if it did before.
@@ -87,7 +90,7 @@ class Calls:
             RequestFailed: the run is ending, and this is not on its way.
             CapReached: a cap leaves no room for another attempt.
         """
-        if self.ending or self.fatal is not None:
+        if not self._going_on():
             raise RequestFailed("the run is ending")
         if call.attempts:
             self.budget.retry(call.reserved, lost)

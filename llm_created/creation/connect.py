@@ -30,9 +30,14 @@ def price(settings: Settings) -> Price | None:
         return Price(0.0, 0.0, "free" if settings.local is None else "seconds of compute on this machine")
     if settings.model is None:
         return None
+    return look_up_price(settings.model, _url(settings))
+
+
+def _url(settings: Settings) -> str:
+    """Where the server is; of one that is started here, on which machine."""
     from ..clients.openai import resolve_url
 
-    return look_up_price(settings.model or "", resolve_url(settings.base_url))
+    return resolve_url("http://127.0.0.1" if settings.serve is not None else settings.base_url)
 
 
 def provider(settings: Settings) -> str:
@@ -43,10 +48,8 @@ def provider(settings: Settings) -> str:
         return "a model of this process"
     from genai_prices.data_snapshot import get_snapshot
 
-    from ..clients.openai import resolve_url
-
     try:
-        return str(get_snapshot().find_provider(None, None, resolve_url(settings.base_url)).name)
+        return str(get_snapshot().find_provider(None, None, _url(settings)).name)
     except LookupError:
         return "an OpenAI-compatible server"
 
@@ -58,27 +61,33 @@ def ready(settings: Settings, identity: Identity) -> Prepared:
         `Prepared`: what was loaded for that, for `run.rows`.
 
     Raises:
-        UsageError: the filter cannot be loaded, a cap needs a price, the address is none, or there is no key.
+        UsageError: the filter cannot be loaded, a cap needs a price, the address is none, there is no key, or no
+            server to start.
     """
     prepared = prepare(settings, identity)
     emission(settings, identity, prepared)
     Budget(max_cost=settings.max_cost, price=price(settings))
     if settings.local is not None:
         _has_local()
-    elif identity.model != DEMO:
-        from ..clients.openai import api_key, resolve_url
+    elif settings.serve is not None:
+        from ..clients.server import command
 
-        api_key(settings.api_key_env, resolve_url(settings.base_url))
+        command(settings.serve, identity.model)
+    elif identity.model != DEMO:
+        from ..clients.openai import api_key
+
+        api_key(settings.api_key_env, _url(settings))
     return prepared
 
 
 def server(settings: Settings) -> str | None:
-    """Whose replies these are: a digest of the server's address, which is written nowhere; of the demo writer none."""
+    """Whose replies these are: a digest of the server's address, or of the command that starts it, neither of which is
+    written anywhere; of a model of this process none."""
     if settings.model == DEMO or settings.local is not None:
         return None
-    from ..clients.openai import resolve_url
-
-    parts = urlsplit(resolve_url(settings.base_url))
+    if settings.serve is not None:
+        return digest(["serve", *settings.serve.split()])
+    parts = urlsplit(_url(settings))
     # Without a name and a password that may stand in it.
     return digest(["server", parts.scheme, parts.hostname, parts.port, parts.path.rstrip("/")])
 
@@ -107,22 +116,32 @@ async def client(settings: Settings, identity: Identity, journal: Journal, stack
     from ..clients.rate_limits import Limits
 
     limits = Limits(settings.rpm, settings.tpm) if settings.rpm or settings.tpm else None
-    made = OpenAIClient(
-        identity.model,
-        base_url=settings.base_url,
-        api_key_env=settings.api_key_env,
-        temperature=identity.temperature,
-        top_p=identity.top_p,
-        max_tokens=settings.max_tokens,
-        timeout=settings.timeout,
-        seed=identity.seed if settings.send_seed else None,
-        structured=settings.structured,
-        concurrency=settings.concurrency,
-        limits=limits,
-        transport=journal.get("transport"),
-    )
-    stack.callback(lambda: journal.set("transport", made.transport))
-    return await stack.enter_async_context(made)
+
+    def at(base_url: str | None) -> OpenAIClient:
+        made = OpenAIClient(
+            identity.model,
+            base_url=base_url,
+            # A server of this machine is sent no key.
+            api_key_env="" if settings.serve is not None else settings.api_key_env,
+            temperature=identity.temperature,
+            top_p=identity.top_p,
+            max_tokens=settings.max_tokens,
+            timeout=settings.timeout,
+            seed=identity.seed if settings.send_seed else None,
+            structured=settings.structured,
+            concurrency=settings.concurrency,
+            limits=limits,
+            transport=journal.get("transport"),
+        )
+        stack.callback(lambda: journal.set("transport", made.transport))
+        return made
+
+    if settings.serve is not None:
+        from ..clients.serving import ServedClient
+
+        how = (journal.folder, settings.serve_timeout, settings.api_key_env)
+        return await stack.enter_async_context(ServedClient(settings.serve, identity.model, at, *how))
+    return await stack.enter_async_context(at(settings.base_url))
 
 
 def _has_local() -> None:

@@ -85,6 +85,11 @@ class Settings:
     base_url: str | None = knob(
         None, TRANSPORT, "any OpenAI-compatible server, e.g. http://localhost:8000/v1", metavar="URL"
     )
+    serve: str | None = knob(
+        None, TRANSPORT, "start a server that is on this machine, and end it with the run: `vllm`, `llama-server`, "
+        "`ollama`, or a command that holds {port}, and {model} where it wants that", metavar="SERVER",
+    )  # fmt: skip
+    serve_timeout: float = knob(600.0, TRANSPORT, "seconds that it may take to start", metavar="S", above=0)
     api_key_env: str = knob("OPENAI_API_KEY", TRANSPORT, "the environment variable that holds the key", metavar="NAME")
     concurrency: int = knob(32, TRANSPORT, "requests in flight", metavar="N", least=1)
     max_tokens: int | None = knob(None, TRANSPORT, "bound on one reply", metavar="N", least=1)
@@ -167,6 +172,10 @@ class Settings:
                 one.check(value)
         if self.model is not None and clean(self.model) != self.model:
             raise UsageError(f"`model` {self.model!r} is not a name that can be sent: give it as the server lists it")
+        if self.serve is not None and self.base_url is not None:
+            raise UsageError(f"`serve` starts a server of its own: leave out `base_url` {self.base_url!r}, or `serve`")
+        if self.serve is not None and self.model == DEMO:
+            raise UsageError(f"`model` {DEMO} is built in: leave out `serve`, or name a model for the server to run")
         for name, one in KNOBS.items():
             if one.paper is not None:
                 self.get(name)
