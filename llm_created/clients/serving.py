@@ -104,7 +104,7 @@ class ServedClient:
                 await self._wait(server)
         except TimeoutError:
             raise RunFailed(
-                f"the server of `serve` {self._serve!r} could not be asked within {self._seconds:g} seconds "
+                f"the server of `serve` {self._serve!r} could not be asked within {self._seconds:g} s "
                 f"(`serve_timeout`): {server.last_words()}"
             ) from None
         return server, await self._stack.enter_async_context(self._at(f"http://{HOST}:{server.command.port}/v1"))
@@ -117,5 +117,5 @@ class ServedClient:
                 raise RunFailed(f"the server of `serve` {self._serve!r} {server.over}: {server.last_words()}")
             if loop.time() > told:
                 told = float("inf")
-                say(f"waiting for the server ({shorten(self._serve)}), up to {self._seconds:g} seconds: {self._log}")
+                say(f"waiting for the server ({shorten(self._serve)}), up to {self._seconds:g} s: {self._log}")
             await asyncio.sleep(_POLL)

@@ -26,7 +26,7 @@ GRACE = 10.0
 # Of the log, which keeps its last half when it is full.
 MOST = 8 << 20
 _POLL = 0.5
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -101,7 +101,9 @@ class Watcher:
             signal.signal(number, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)
         until = time.monotonic() + GRACE
+        asked: set[int] = set()
         while self._reap() and time.monotonic() < until:
+            _ask(asked)
             self._hears(0.05, told=False)
         for _ in range(100):
             for child in _children():
@@ -154,6 +156,15 @@ def _children() -> list[int]:
     with suppress(OSError, ValueError):
         return [int(one) for one in Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii").split()]
     return []
+
+
+def _ask(asked: set[int]) -> None:
+    """Ask those to end, once each, whom a signal to the group does not reach."""
+    for child in _children():
+        with suppress(OSError):
+            if child not in asked and os.getpgid(child) != os.getpgrp():
+                asked.add(child)
+                os.kill(child, signal.SIGTERM)
 
 
 def _asked_to_leave(number: int, frame: object) -> None:
