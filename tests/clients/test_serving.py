@@ -138,10 +138,17 @@ def test_what_cannot_be_started_is_said_before_anything_is_done(
     ],
 )
 def test_a_server_that_does_not_come_is_one_line(
-    create: Callable[..., tuple[int, str]], tmp_path: Path, how: dict[str, Any], flags: tuple[str, ...], says: str
+    create: Callable[..., tuple[int, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: dict[str, Any],
+    flags: tuple[str, ...],
+    says: str,
 ) -> None:
+    monkeypatch.setattr("llm_created.clients.serving._SAY_AFTER", 0.1)
     code, said = create(command(tmp_path, **how), *flags)
     lines = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert said.count("waiting for the server (") == 1
     assert code == 1 and len(lines) == 1 and says.format(log=log()) in lines[0] and str(log()) in lines[0]
     assert gone(tmp_path)
 

@@ -19,7 +19,13 @@ from llm_created.runs.settings import KNOBS, Settings
 
 LIBRARY = Path(llm_created.__file__).parent
 # They print commands, which are the command line's, or start other programs.
-OF_COMMANDS = {"clients/server.py", "reports/describe.py", "reports/terminal.py", "analysis/funnel.py", "utils/console.py"}
+OF_COMMANDS = {
+    "clients/server.py",
+    "reports/describe.py",
+    "reports/terminal.py",
+    "analysis/funnel.py",
+    "utils/console.py",
+}
 
 
 def action(command: str, name: str) -> argparse.Action | None:
