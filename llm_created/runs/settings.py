@@ -174,8 +174,10 @@ class Settings:
             raise UsageError(f"`model` {self.model!r} is not a name that can be sent: give it as the server lists it")
         if self.serve is not None and self.base_url is not None:
             raise UsageError(f"`serve` starts a server of its own: leave out `base_url` {self.base_url!r}, or `serve`")
-        if self.serve is not None and self.model == DEMO:
-            raise UsageError(f"`model` {DEMO} is built in: leave out `serve`, or name a model for the server to run")
+        inside = "is built in" if self.model == DEMO else "runs in this process" if self.local is not None else ""
+        if inside and (self.serve is not None or self.base_url is not None):
+            other = "serve" if self.serve is not None else "base_url"
+            raise UsageError(f"`model` {self.model} {inside}: leave out `{other}`, or name a model of that server")
         for name, one in KNOBS.items():
             if one.paper is not None:
                 self.get(name)
