@@ -46,6 +46,8 @@ class Budget:
         price (`Price`, *optional*): needed for `max_cost`.
         max_tokens (`int`, *optional*): the user's bound on one reply.
         spent (`Spent`, *optional*): what the run's journal says was spent before.
+        first_bound (`int`, *optional*): replies are bounded without a cap, too, at first to so many tokens a row: a
+            small model that runs away writes until it is stopped.
 
     Attributes:
         stopped_by (`str`): the cap that kept a request from going out, or `""`.
@@ -74,13 +76,15 @@ class Budget:
         price: Price | None = None,
         max_tokens: int | None = None,
         spent: Spent | None = None,
+        first_bound: int | None = None,
     ) -> None:
         if max_cost is not None and price is None:
             raise UsageError("`max_cost` needs a price, and none is known for this model here: give `price` IN,OUT")
         self.price = price
         self._max_cost, self._max_tokens_total, self._max_calls = max_cost, max_tokens_total, max_calls
         self._max_tokens = max_tokens
-        self._bounded = max_tokens is None and (max_cost is not None or max_tokens_total is not None)
+        bounded = max_cost is not None or max_tokens_total is not None or first_bound is not None
+        self._bounded, self._first = max_tokens is None and bounded, first_bound
         self._reserved = Spent()
         self._rate = 0.0  # tokens for each unit of a prompt's size, once a server has counted some
         self._largest: dict[int, int] = {}  # the longest reply by the rows that were asked for: a vote is short
@@ -154,7 +158,7 @@ class Budget:
         if not self._bounded:
             return self._max_tokens
         if self._seen[rows] < _ENOUGH:
-            return max(FIRST_BOUND, self._powers(rows))
+            return max(self._first * max(rows, 1) if self._first else FIRST_BOUND, self._powers(rows))
         return max(_SMALLEST_BOUND, self._powers(rows))
 
     def _powers(self, rows: int) -> int:

@@ -21,6 +21,9 @@ from .budget import Budget
 if TYPE_CHECKING:
     from ..clients.local.client import LocalClient
 
+# Tokens of a reply for each row that it is asked for, until it is known how long they get.
+_LOCAL_BOUND = 512
+
 
 def price(settings: Settings) -> Price | None:
     """The price given, else the price known for this model at this provider, else `None`."""
@@ -101,6 +104,7 @@ def budget(settings: Settings, journal: Journal) -> Budget:
         price=price(settings),
         max_tokens=settings.max_tokens,
         spent=journal.spent(),
+        first_bound=_LOCAL_BOUND if settings.local is not None else None,
     )
 
 

@@ -55,12 +55,12 @@ class LocalClient:
         structured: str = "auto",
         concurrency: int = 32,
     ) -> None:
-        self._loaded = _load(name, cache)
+        self.loaded = _load(name, cache)
         self._temperature, self._top_p, self._seed = temperature, top_p, seed
         self._max_tokens, self._structured = max_tokens, structured
-        model = self._loaded.model
-        self._grammars = Grammars(self._loaded.tokenizer, model.config.get_text_config().vocab_size, self._loaded.ends)
-        reader = (KeysAndValues if self._loaded.shares else Alone)(model, concurrency + 1)
+        model = self.loaded.model
+        self._grammars = Grammars(self.loaded.tokenizer, model.config.get_text_config().vocab_size, self.loaded.ends)
+        reader = (KeysAndValues if self.loaded.shares else Alone)(model, concurrency + 1)
         self._engine = Engine(reader, self._grammars, concurrency)
 
     @property
@@ -69,9 +69,14 @@ class LocalClient:
         return self._engine.seconds
 
     @property
+    def waited(self) -> float:
+        """Of these, seconds in which masks were waited for."""
+        return self._engine.mask_seconds
+
+    @property
     def about(self) -> str:
         """What writes, and where: for whoever waits."""
-        loaded = self._loaded
+        loaded = self.loaded
         return f"{loaded.name} in {loaded.format} on {loaded.model.device.type}"
 
     async def __aenter__(self) -> LocalClient:
@@ -91,7 +96,7 @@ class LocalClient:
         request.attempt(False)
         job = self._job(request)
         if job is None:
-            return Reply("", Usage(0, 0, False), "prompt_too_long", self._loaded.name)
+            return Reply("", Usage(0, 0, False), "prompt_too_long", self.loaded.name)
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Job] = loop.create_future()
         job.done = lambda one: _tell(loop, ended, one)
@@ -107,14 +112,14 @@ class LocalClient:
     def _job(self, request: Request) -> Job | None:
         """The request as tokens, or `None`: it leaves no room for a reply."""
         prompt = self._tokens(request.messages)
-        room = self._loaded.context - len(prompt)
+        room = self.loaded.context - len(prompt)
         bounds = [one for one in (self._max_tokens, request.max_tokens) if one is not None] or [MAX_TOKENS]
         room = min(room, *bounds)
         if room < 1:
             return None
         seed = int(digest([self._seed, request.lane, request.key, request.occurrence], 16), 16)
         job = Job(
-            prompt, room, seed, temperature=self._temperature, top_p=self._top_p, ends=frozenset(self._loaded.ends)
+            prompt, room, seed, temperature=self._temperature, top_p=self._top_p, ends=frozenset(self.loaded.ends)
         )
         if request.choices:
             shared, job.choices = self._choices(request.choices)
@@ -129,7 +134,7 @@ class LocalClient:
 
     def _choices(self, choices: Sequence[str]) -> tuple[list[int], list[list[int]]]:
         """The tokens that all begin with, which are read with the prompt, and those of each behind them."""
-        tokens = [self._loaded.tokenizer.encode(choice, add_special_tokens=False) for choice in choices]
+        tokens = [self.loaded.tokenizer.encode(choice, add_special_tokens=False) for choice in choices]
         shared = min(len(one) - 1 for one in tokens)
         while any(one[:shared] != tokens[0][:shared] for one in tokens):
             shared -= 1
@@ -138,7 +143,7 @@ class LocalClient:
     def _tokens(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
         from jinja2 import TemplateError
 
-        tokenizer = self._loaded.tokenizer
+        tokenizer = self.loaded.tokenizer
         try:
             text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
         except TemplateError:
@@ -151,7 +156,7 @@ class LocalClient:
         return list(tokenizer.encode(text, add_special_tokens=False))
 
     def _reply(self, job: Job) -> Reply:
-        loaded = self._loaded
+        loaded = self.loaded
         usage = Usage(len(job.prompt) - len(job.forced), max(len(job.forced) + len(job.written), 1), False)
         if job.choices:
             scored = json.dumps([round(score, 4) for score in job.scores])

@@ -34,6 +34,7 @@ class Loaded(NamedTuple):
         context (`int`): tokens of a prompt and its reply together, at most.
         ends (`tuple[int, ...]`): tokens that end a reply.
         name (`str`): what it is called.
+        folder (`str`): where it was read, or its name on the Hub.
     """
 
     model: Any
@@ -43,6 +44,7 @@ class Loaded(NamedTuple):
     context: int
     ends: tuple[int, ...]
     name: str
+    folder: str
 
 
 class _Place(NamedTuple):
@@ -89,7 +91,9 @@ def load(name: str, cache: Path, number_format: str | None = None) -> Loaded:
         )
     model.eval()
     shares = fit.shares(model, tokenizer.encode(fit.TEXT))
-    return Loaded(model, shares, tokenizer, chosen, _context(model.config), _ends(model, tokenizer), place.name)
+    return Loaded(
+        model, shares, tokenizer, chosen, _context(model.config), _ends(model, tokenizer), place.name, place.where
+    )
 
 
 def _box(cache: Path) -> _Place:
