@@ -31,6 +31,7 @@ from llm_created.creation import define, run
 from llm_created.data import writer
 from llm_created.methods.pool import Pool
 from llm_created.prompts import examples as prompt
+from llm_created.prompts import schemas
 from llm_created.runs import folders, settings
 from llm_created.tasks import builtin as tasks
 
@@ -247,7 +248,7 @@ def bare_loop(url: str, kind: str, flying: int, calls: int) -> dict[str, float]:
     made = run_of("naive")[1]
     prompts = iter([prompt.render(made.task, made.seed_row, made.instruction)] * calls)
     body: dict[str, Any] = {"model": "m", "temperature": 1.0, "top_p": 1.0}
-    body["response_format"] = prompt.schema(made.task)
+    body["response_format"] = schemas.of_rows(made.task, PER_CALL)
 
     async def worker(client: openai.AsyncOpenAI) -> None:
         for messages in prompts:

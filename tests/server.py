@@ -67,6 +67,14 @@ REFUSED: dict[str, tuple[str, str | None]] = {
     "temperature": ("Unsupported value: '{}' does not support this value with this model.", "unsupported_value"),
     "response_format": ("Invalid parameter: '{}' of type 'json_schema' is not supported with this model.", None),
 }
+# What servers say of a keyword that stands in a schema: OpenAI, vLLM, llama.cpp.
+SCHEMA_ERRORS = {
+    "named": (
+        "Invalid schema for response_format 'examples': In context=('properties', 'examples'), '{}' is not permitted."
+    ),
+    "features": "The provided JSON schema contains features not supported by xgrammar",
+    "whole": "Unrecognized schema",
+}
 CONTENTS = ("array", "control", "cut_off", "deep", "empty", "huge", "pretty", "prose", "useless", "wrapped")
 # Answers that are no HTTP, or no honest one: `{body}` and `{size}` are those of the right answer.
 MALFORMED: dict[str, bytes] = {
@@ -120,6 +128,8 @@ class Settings:
     status: int = 0  # or any status
     error_share: float = 1.0
     refuses: tuple[str, ...] = ()  # parameters that get a 400 which names them
+    refuses_keywords: tuple[str, ...] = ()  # keywords of a schema that get a 400, as `schema_error` says
+    schema_error: str = "named"  # one of SCHEMA_ERRORS
     # Faults that pass: drawn anew at every attempt, and at another `seed`.
     seed: int = 0
     rate_429: float = 0.0
@@ -411,7 +421,8 @@ def answer(body: dict[str, Any], digest: bytes, to: Settings) -> Outcome:
     if reply == "error_200":
         return Outcome(200, error_body("Provider returned error", "server_error", None, "502"))
     if not reply and to.structured and "response_format" in body:
-        reply = "wrapped"
+        schema = body["response_format"].get("json_schema", {}).get("schema", {})
+        reply = "wrapped" if "examples" in schema.get("properties", {"examples": {}}) else ""
     other = write_other(texts, digest, to)
     wanted = None if other else read_rows(texts)
     message: dict[str, Any] = {"role": "assistant", "content": "I see no example in your messages.", "refusal": None}
@@ -562,6 +573,10 @@ class App:
             if name in body:
                 text, code = REFUSED.get(name, (UNSUPPORTED, "unsupported_parameter"))
                 return Outcome(400, error_body(text.format(name), "invalid_request_error", name, code))
+        for name in to.refuses_keywords:
+            if f'"{name}": ' in json.dumps(body.get("response_format")):
+                text = SCHEMA_ERRORS[to.schema_error].format(name)
+                return Outcome(400, error_body(text, "invalid_request_error", None, None))
         if (to.error or to.status) and uniform(digest, "error") < to.error_share:
             told = (to.status, f"The loopback server was told to answer {to.status}.", "server_error", None, None)
             status, text, kind, param, code = ERRORS[to.error] if to.error else told

@@ -13,7 +13,7 @@ import openai
 
 from ..errors import LLMCreatedError, RequestFailed, RunFailed, UsageError
 from ..utils.text import clean, digest, shorten
-from . import replies
+from . import replies, schemas
 from .base import Reply, Request
 from .rate_limits import Limits
 from .transport import Asking, Http, attempted
@@ -27,6 +27,8 @@ FIRST_RETRIES = 2
 ODD_ANSWERS = 3
 ODD_WAIT = 0.5
 STRUCTURED = ("auto", "on", "off")
+# Of what is refused, what begins a keyword of the schema.
+_SCHEMA = "response_format."
 # A bound on replies that no user gave is not lowered further for a server that calls it too large.
 SMALLEST_BOUND = 64
 
@@ -68,7 +70,8 @@ class OpenAIClient:
         transport (`Mapping[str, Any]`, *optional*): what an earlier session of the run found out about the server.
 
     Attributes:
-        transport (`dict[str, Any]`): parameters that the server refuses and the names it wants instead.
+        transport (`dict[str, Any]`): parameters, and keywords of a schema, that the server refuses, and the names it
+            wants instead.
 
     Example:
 
@@ -196,7 +199,7 @@ class OpenAIClient:
             place = [self._seed, request.lane, request.key, request.occurrence]
             optional["seed"] = int(digest(place, 4), 16) >> 1
         if request.schema is not None and self._structured != "off":
-            optional["response_format"] = request.schema
+            optional["response_format"] = schemas.without(request.schema, self._keywords)
         sent = {renamed.get(name, name): value for name, value in optional.items() if name not in refused}
         return {"model": self._model, "messages": request.messages} | sent, set(sent)
 
@@ -206,7 +209,9 @@ class OpenAIClient:
 
     def _learns(self, error: openai.APIStatusError, body: Mapping[str, Any], sent: set[str]) -> bool:
         """Whether a refusal says how to ask instead."""
-        return error.status_code in (400, 422) and (self._lowers(error, body) or self._refuses(error, sent))
+        if error.status_code not in (400, 422):
+            return False
+        return self._lowers(error, body) or self._simplifies(error, body) or self._refuses(error, sent)
 
     def _lowers(self, error: openai.APIStatusError, body: Mapping[str, Any]) -> bool:
         """Whether a 400 says that the bound on replies is more than the model can write, where the user gave none."""
@@ -215,6 +220,20 @@ class OpenAIClient:
             return False
         self._largest_bound = min(self._largest_bound or sent, sent // 2)
         return True
+
+    @property
+    def _keywords(self) -> list[str]:
+        """The keywords of a schema that the server refuses."""
+        return [name.removeprefix(_SCHEMA) for name in self.transport["refused"] if name.startswith(_SCHEMA)]
+
+    def _simplifies(self, error: openai.APIStatusError, body: Mapping[str, Any]) -> bool:
+        """Whether a 400 complains about a keyword of the schema, which can be left out; if so, that is remembered."""
+        sent = schemas.used(body.get("response_format"))
+        name = replies.refused_keyword(error, sent)
+        # Of requests that went out together one has learnt it already: the others go by the schema as it is now.
+        if name is not None and not set(sent).intersection(self._keywords):
+            self.transport["refused"].append(_SCHEMA + name)
+        return name is not None
 
     def _refuses(self, error: openai.APIStatusError, sent: set[str]) -> bool:
         """Whether a 400 names a parameter that can be left out or renamed; if so, that is remembered."""

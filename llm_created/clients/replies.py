@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import openai
 
 from ..errors import RequestFailed, RunFailed
 from ..utils.text import shorten
+from . import schemas
 from .base import Reply, Request, Usage, believed
 
 # Longer replies are kept up to here: nothing useful is this long, and every retry would be stored.
@@ -198,7 +199,15 @@ def refused_parameter(error: openai.APIStatusError, sent: set[str]) -> str | Non
     if _TOO_LONG.search(text) or _FILTERED.search(text):
         return None
     found = [name for name in sorted(sent, key=len, reverse=True) if name in text]
+    if not found and "response_format" in sent and schemas.is_about(text):
+        return "response_format"
     return found[0] if found else None
+
+
+def refused_keyword(error: openai.APIStatusError, sent: Collection[str]) -> str | None:
+    """Which of the keywords of a schema a 400 complains about, if any."""
+    text = _said(error.response.text)
+    return None if _TOO_LONG.search(text) or _FILTERED.search(text) else schemas.blamed(text, sent)
 
 
 def _said(text: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..prompts import examples as prompt
+from ..prompts import schemas
 from ..prompts.examples import Message
 from ..runs.identity import Identity
 from ..tasks.task import Reason, Row
@@ -48,7 +49,7 @@ class SelfReference:
         task = self.identity.task
         label = None if turn.label is None or task.labels is None else task.labels[turn.label]
         messages = prompt.render(task, turn.example, self.identity.instruction)
-        return prompt.demand(messages, task, label, turn.drawn), prompt.schema(task, label)
+        return prompt.demand(messages, task, label, turn.drawn), schemas.of_rows(task, turn.rows, label)
 
     def read(self, turn: Turn, text: str) -> list[Row | Reason]:
         """The rows of a reply, a generation below the example."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..tasks.task import Reason, Row, Task
 from ..utils.text import fold, shorten, without_thoughts
+from . import schemas
 
 if TYPE_CHECKING:
     from ..tasks.guide import Guide
@@ -98,12 +99,14 @@ def compose(
         others (`Sequence[str]`, *optional*): labels that it must not fit.
     """
     name = None if label is None or task.labels is None else task.labels[label]
+    fields = {field: drawn[field] for field in task.inputs if field in drawn}
     lines = [f"Write {guide.source or 'an example'}.", *_demands(task, name, drawn)]
     if name is not None and guide.meaning(name):
         lines.insert(2, f"  {guide.meaning(name)}")
     if others:
         lines.append(f"- It **must not** fit {' or '.join(json.dumps(one, ensure_ascii=False) for one in others)}.")
-    return [_system(instruction), _user("\n".join(lines))], schema(task, name, lists_labels=False)
+    schema = schemas.of_rows(task, 1, name, fields, lists_options=False)
+    return [_system(instruction), _user("\n".join(lines))], schema
 
 
 def list_of(guide: Guide, wanted: str) -> list[Message]:
@@ -153,28 +156,6 @@ def render(task: Task, row: Row, instruction: str) -> list[Message]:
         {"role": "system", "content": instruction},
         {"role": "user", "content": "{\n" + ",\n".join(pairs) + "\n}"},
     ]
-
-
-def schema(task: Task, label: str | None = None, *, lists_labels: bool = True) -> dict[str, Any]:
-    """The `response_format` of servers with structured output: the rows in a wrapping object.
-
-    Args:
-        task (`Task`): the task.
-        label (`str`, *optional*): the one answer that is allowed.
-        lists_labels (`bool`, defaults to `True`): whether a row repeats the fixed labels as its options.
-    """
-    item = task.schema
-    if not lists_labels and not task.variable:
-        del item["properties"][task.options]
-        item["required"].remove(task.options)
-    if label is not None:
-        item["properties"][task.answer] = {"type": "string", "enum": [label]}
-    rows = {"type": "array", "items": item}
-    whole = {"type": "object", "properties": {"examples": rows}, "required": ["examples"]}
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": "examples", "strict": True, "schema": whole | {"additionalProperties": False}},
-    }
 
 
 def read(task: Task, text: str) -> list[Row | Reason]:

@@ -185,19 +185,6 @@ class Task:
 
         return datasets.Features.from_dict(self.feature_json)
 
-    @property
-    def schema(self) -> dict[str, Any]:
-        """The JSON schema of one row, its properties in the order of `fields`."""
-        text: dict[str, Any] = {"type": "string"}
-        one_of = text if self.labels is None else {"type": "string", "enum": list(self.labels)}
-        kinds = {self.options: {"type": "array", "items": one_of}, self.answer: one_of}
-        return {
-            "type": "object",
-            "properties": {field: kinds.get(field, text) for field in self.fields},
-            "required": list(self.fields),
-            "additionalProperties": False,
-        }
-
     def read(self, piece: object) -> Row | Reason:
         """Turn one decoded JSON value into a row, normalised, or say why it is none.
 

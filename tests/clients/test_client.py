@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import datasets  # noqa: F401 -- a run imports it beside its requests; the next test wants it whole
 import pytest
 from conftest import PROXIES
-from server import Server
+from server import SCHEMA_ERRORS, Server
 
 from llm_created.cli.main import main
 from llm_created.clients import openai as openai_client
@@ -25,9 +26,11 @@ from llm_created.clients.base import Reply, Request
 from llm_created.clients.openai import OpenAIClient, resolve_url
 from llm_created.clients.prices import parse_price
 from llm_created.clients.rate_limits import Limits
+from llm_created.clients.schemas import used, without
 from llm_created.creation.budget import Budget, CapReached
 from llm_created.errors import LLMCreatedError, RequestFailed, RunFailed, UsageError
 from llm_created.prompts import examples as prompt
+from llm_created.prompts import schemas
 from llm_created.tasks.task import Task
 
 KEY = "sk-proj-of-this-very-test"
@@ -96,7 +99,7 @@ class Raw:
 
 
 def request(lane: int = 0, occurrence: int = 0, run: str = "run") -> Request:
-    return Request(MESSAGES, lane, "key", occurrence, f"{run}/{lane}/{occurrence}/key", prompt.schema(TASK))
+    return Request(MESSAGES, lane, "key", occurrence, f"{run}/{lane}/{occurrence}/key", schemas.of_rows(TASK, 5))
 
 
 def ask(url: str, requests: Sequence[Request] | None = None, **how: Any) -> list[Any]:
@@ -346,6 +349,68 @@ def test_many_at_once_meet_a_refusal(server: Server) -> None:
     server.reset(refuses=["temperature", "response_format", "max_tokens"], latency=0.01)
     requests = [request(lane) for lane in range(30)]
     assert all(isinstance(reply, Reply) and not reply.reason for reply in ask(server.url, requests, max_tokens=99))
+
+
+# Between them they hold every keyword that a server may refuse.
+LISTED = Task("listed", ("claim",), labels=("True", "False"))
+SCHEMAS = [schemas.of_rows(one, 5) for one in (TASK, LISTED)]
+
+
+def ask_with_schemas(client: OpenAIClient, times: int) -> Any:
+    made = [replace(request(lane), schema=one) for lane, one in enumerate(SCHEMAS * times)]
+    return asyncio.gather(*map(client.complete, made))
+
+
+@pytest.mark.parametrize(("who", "structured"), [*zip(SCHEMA_ERRORS, ("on", "auto", "on"), strict=True)])
+@pytest.mark.parametrize(
+    "refused", [["uniqueItems"], ["const"], ["minItems"], ["maxItems", "uniqueItems"], ["minItems", "const"]]
+)
+def test_a_keyword_of_the_schema_that_is_refused_is_left_out_and_remembered(
+    server: Server, who: str, structured: str, refused: list[str]
+) -> None:
+    server.reset(refuses_keywords=refused, schema_error=who, latency=0.002)
+
+    async def twice(transport: Any = None) -> dict[str, Any]:
+        async with OpenAIClient("m", base_url=server.url, structured=structured, transport=transport) as client:
+            for times in (10, 1):
+                assert not any(reply.reason for reply in await ask_with_schemas(client, times))
+            return client.transport
+
+    transport = asyncio.run(twice())
+    learnt = [name.removeprefix("response_format.") for name in transport["refused"]]
+    assert set(refused) <= set(learnt), "of what refuses without a name, the least known goes first"
+    assert "response_format" not in learnt and (who != "named" or set(learnt) == set(refused))
+    assert all("response_format" in entry["params"] for entry in server.log())
+    server.reset(refuses_keywords=refused, schema_error=who)
+    assert asyncio.run(twice(json.loads(json.dumps(transport)))) == transport
+    assert server.calls() == 22, "what an earlier session learnt is not tried again"
+
+
+@pytest.mark.parametrize("who", list(SCHEMA_ERRORS))
+def test_a_server_that_refuses_the_whole_schema_is_asked_without(server: Server, who: str) -> None:
+    server.reset(refuses_keywords=["type"], schema_error=who)
+
+    async def once() -> list[str]:
+        async with OpenAIClient("m", base_url=server.url) as client:
+            assert not (await client.complete(replace(request(), schema=SCHEMAS[1]))).reason
+            return list(client.transport["refused"])
+
+    tried = [f"response_format.{name}" for name in ("const", "minItems", "maxItems")]
+    assert asyncio.run(once()) == [*tried, "response_format"]
+    with pytest.raises(RunFailed, match="refuses response_format: use `structured` auto or off"):
+        one(server.url, structured="on")
+
+
+def test_fields_that_are_named_like_keywords_stay() -> None:
+    task = Task("odd", ("minItems", "const", "items", "properties"), num_options=2)
+    asked = schemas.of_rows(task, 5)
+    assert used(asked) == ["uniqueItems", "minItems", "maxItems"]
+    less: Any = without(asked, ["uniqueItems", "const", "minItems", "maxItems"])
+    row = less["json_schema"]["schema"]["properties"]["examples"]["items"]
+    assert list(row["properties"]) == row["required"] == list(task.fields) and used(less) == []
+    assert without({"type": "json_object"}, ["const"]) == {"type": "json_object"}
+    pinned = {"json_schema": {"schema": {"type": "string", "const": "yes"}}}
+    assert without(pinned, ["const"]) == {"json_schema": {"schema": {"type": "string", "enum": ["yes"]}}}
 
 
 def test_structured_output_on_is_an_error_where_the_server_has_none(server: Server) -> None:

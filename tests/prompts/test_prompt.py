@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_created import Reason, Row, Task
-from llm_created.prompts.examples import instruction, parse, render, schema
+from llm_created.prompts import schemas
+from llm_created.prompts.examples import instruction, parse, render
 
 CHOICE = {"question": "Where is bread sold?", "options": ["bakery", "bank", "zoo"], "answer": "bakery"}
 TASK = Task.from_example(CHOICE, label_space="variable")
@@ -171,11 +172,26 @@ def test_a_row_that_render_writes_reads_back_to_itself(
             assert [task.read(piece) for piece in parse(task, shown)] == [row]
 
 
-def test_the_schema_wraps_the_rows() -> None:
-    wrapped = schema(TASK)["json_schema"]
-    assert wrapped["strict"] is True
-    assert list(wrapped["schema"]["properties"]["examples"]["items"]["properties"]) == [
-        "question",
-        "options",
-        "answer",
-    ]
+def test_the_schema_says_what_is_known() -> None:
+    one, three = (inside(schemas.of_rows(Task("any", TASK.inputs), rows)) for rows in (1, 3))
+    assert three["properties"]["examples"] == {"type": "array", "items": one, "minItems": 3, "maxItems": 3}
+    assert three["required"] == ["examples"] and three["additionalProperties"] is False
+    assert list(one["properties"]) == one["required"] == ["question", "options", "answer"]
+    options = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+    assert one["properties"]["options"] == options | {"minItems": 2}, "nobody says how many"
+    five = inside(schemas.of_rows(Task("five", ("question",), num_options=5), 1))["properties"]
+    assert five["options"] == options | {"minItems": 5, "maxItems": 5} and five["answer"] == {"type": "string"}
+
+
+def test_the_schema_pins_what_a_row_must_have() -> None:
+    listed = inside(schemas.of_rows(CLOSED, 1))
+    assert list(listed["properties"]) == ["options", "answer", "claim", "passage"]
+    assert listed["properties"]["options"]["const"] == ["yes", "no"] == listed["properties"]["answer"]["enum"]
+    made = schemas.of_rows(CLOSED, 1, "no", {"passage": "Ice."}, lists_options=False)
+    pinned = inside(made)["properties"]
+    assert list(pinned) == ["answer", "claim", "passage"] and made["json_schema"]["strict"] is True
+    assert [one.get("enum") for one in pinned.values()] == [["no"], None, ["Ice."]]
+
+
+def inside(response_format: Any) -> Any:
+    return response_format["json_schema"]["schema"]
