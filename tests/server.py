@@ -152,7 +152,7 @@ class Settings:
 
 
 class Shape(NamedTuple):
-    """What the example in a prompt looks like."""
+    """What the example in a prompt looks like; its options have no name where the prompt names them once for all."""
 
     keys: tuple[str, ...]
     options: str
@@ -172,6 +172,7 @@ class Wanted(NamedTuple):
 QUOTED = r'("(?:[^"\\]|\\.)*")'
 MUST = re.compile(rf"^- {QUOTED} \*\*must\*\* be {QUOTED}\.$", re.M)
 ONE_ROW = re.compile(rf"with the keys (.+) in this order; {QUOTED} is (?:one of (\[.*\])|a list of (\d*))")
+NAMED = re.compile(rf"^- In each of them, {QUOTED} \*\*must\*\* be one of (\[.*\])\.$", re.M)
 TOKEN = re.compile(r"\b([0-9a-f]{8})\?")
 REFUSAL = "I'm sorry, but I can't help with that."
 
@@ -211,11 +212,19 @@ def read_keys(text: str) -> tuple[Shape, bool] | None:
     found = ONE_ROW.search(text) if text.startswith("You write one example of a dataset.") else None
     if found is None:
         return None
-    keys, options = tuple(json.loads(f"[{found[1]}]")), json.loads(found[2])
+    keys, name = tuple(json.loads(f"[{found[1]}]")), json.loads(found[2])
     if found[3]:  # fixed labels: the answer is named, and a row does not list them
-        keys, options = ("options", *keys), "options"
-    choices = json.loads(found[3]) if found[3] else range(int(found[4] or 3))
-    return Shape(keys, options, keys[keys.index(options) + 1], tuple(choices)), bool(found[3])
+        return Shape(keys, "", name, tuple(json.loads(found[3]))), True
+    return Shape(keys, name, keys[keys.index(name) + 1], tuple(range(int(found[4] or 3)))), False
+
+
+def read_named(system: str, text: str) -> Shape | None:
+    """The shape of an example whose options the system message names."""
+    found = NAMED.search(system)
+    if found is None:
+        return None
+    example = json.JSONDecoder().raw_decode(text, text.index("{"))[0]
+    return Shape(tuple(example), "", json.loads(found[1]), tuple(json.loads(found[2])))
 
 
 def read_rows(texts: list[str]) -> Wanted | None:
@@ -224,8 +233,11 @@ def read_rows(texts: list[str]) -> Wanted | None:
     described = read_keys(texts[0])
     if described:
         return Wanted(*described, 1, must)
-    shape = next(filter(None, map(read_shape, reversed(texts))), None)
     count, fixed = read_instruction(texts[0])
+    named = read_named(texts[0], texts[-1])
+    if named:
+        return Wanted(named, True, count, must)
+    shape = next(filter(None, map(read_shape, reversed(texts))), None)
     return None if shape is None else Wanted(shape, fixed, count, must)
 
 
@@ -285,7 +297,8 @@ def write_row(
         f"{NOUNS[number >> 15 & 31]} {token:08x}"
     )
     row: dict[str, Any] = {key: must.get(key, f"{key.capitalize()} about {text}?") for key in shape.keys}
-    row[shape.options] = list(options)
+    if shape.options:
+        row[shape.options] = list(options)
     row[shape.answer] = answer
     return row
 

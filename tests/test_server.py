@@ -299,6 +299,15 @@ def test_a_label_demanded_below_the_example_is_given_unless_weights_say_otherwis
     assert len(lines) == 300 and share == pytest.approx(0.8, abs=0.08)
 
 
+def test_options_that_are_named_once_are_not_given_back(server: Server) -> None:
+    claims = Task.from_example(FIXED)
+    messages = prompt.render(claims, claims.seed_row(FIXED), prompt.instruction(claims, 40))
+    rows = [json.loads(line) for line in post(server.url, messages).splitlines()]
+    assert len(rows) == 40 and all(list(row) == ["answer", "claim"] for row in rows)
+    assert {row["answer"] for row in rows} == {"True", "False"}
+    assert all(isinstance(claims.read(row), Row) for row in rows)
+
+
 def test_lists(server: Server) -> None:
     give = prompt.list_of(GUIDE, "Context: a farm\n\nIn this context, give 40 different seeds.")
     found = [read_list(post(server.url, give, occurrence)) for occurrence in (0, 0, 1)]

@@ -48,8 +48,10 @@ class SelfReference:
         assert turn.example is not None
         task = self.identity.task
         label = None if turn.label is None or task.labels is None else task.labels[turn.label]
-        messages = prompt.render(task, turn.example, self.identity.instruction)
-        return prompt.demand(messages, task, label, turn.drawn), schemas.of_rows(task, turn.rows, label)
+        instruction = self.identity.instruction
+        messages = prompt.demand(prompt.render(task, turn.example, instruction), task, label, turn.drawn)
+        listed = prompt.lists_options(task, instruction)
+        return messages, schemas.of_rows(task, turn.rows, label, lists_options=listed)
 
     def read(self, turn: Turn, text: str) -> list[Row | Reason]:
         """The rows of a reply, a generation below the example."""

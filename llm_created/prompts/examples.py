@@ -28,6 +28,8 @@ _OURS = """\
 - The created examples **must** {vary}.
 - The output **must** be in unnumbered JSON format: one object per example, one after the other, each with the keys \
 {keys} in this order."""
+# Named once here, the options of a fixed label space are neither shown with the example nor asked back with each row.
+_NAMED = "\n- In each of them, {answer} **must** be one of {labels}."
 _VARY_FIXED = "vary their answers as evenly as the options allow; do not repeat one answer throughout"
 _VARY_VARIABLE = "all have different answers"
 _VARY_GIVEN = "all have the answer that is demanded below the provided example, whatever that one has"
@@ -59,24 +61,36 @@ def instruction(task: Task, num_examples: int, *, paper: bool = False, extra: st
         text = _PAPER.format(n=num_examples)
     else:
         vary = _VARY_GIVEN if balance else _VARY_VARIABLE if task.variable else _VARY_FIXED
-        keys = ", ".join(json.dumps(field, ensure_ascii=False) for field in task.fields)
-        text = _OURS.format(n=num_examples, vary=vary, keys=keys)
+        text = _OURS.format(n=num_examples, vary=vary, keys=_keys(task))
     if not task.variable:
-        text += _PAPER_FIXED
+        text += _PAPER_FIXED if paper else _named(task)
     return f"{text}\n{extra.strip()}" if extra.strip() else text
+
+
+def _named(task: Task) -> str:
+    labels = json.dumps(list(task.labels or ()), ensure_ascii=False)
+    return _NAMED.format(answer=json.dumps(task.answer, ensure_ascii=False), labels=labels)
+
+
+def _keys(task: Task) -> str:
+    """The fields that a row is asked to have, where fixed options are named once."""
+    names = [field for field in task.fields if task.variable or field != task.options]
+    return ", ".join(json.dumps(field, ensure_ascii=False) for field in names)
+
+
+def lists_options(task: Task, instruction: str) -> bool:
+    """Whether each example lists its options: they vary, or this instruction does not name them (the paper's)."""
+    return task.variable or _named(task) not in instruction
 
 
 def instruction_for_one(task: Task, guide: Guide, extra: str = "") -> str:
     """The system message of the methods that show no example: what a row is, from the guide."""
-    # Labels that are the same for all need not be written with each row.
-    names = [field for field in task.fields if task.variable or field != task.options]
-    keys = ", ".join(json.dumps(field, ensure_ascii=False) for field in names)
     if task.variable:
         number = task.num_options or "two or more"
         options = f"; {json.dumps(task.options)} is a list of {number} different options, exactly one of them right"
     else:
         options = f"; {json.dumps(task.answer)} is one of {json.dumps(list(task.labels or ()), ensure_ascii=False)}"
-    text = _ONE.format(description=guide.description.strip(), keys=keys, options=options)
+    text = _ONE.format(description=guide.description.strip(), keys=_keys(task), options=options)
     return f"{text}\n{extra.strip()}" if extra.strip() else text
 
 
@@ -148,9 +162,11 @@ def _demands(task: Task, label: str | None, drawn: Mapping[str, Any]) -> list[st
 
 def render(task: Task, row: Row, instruction: str) -> list[Message]:
     """The two messages of one call: the instruction, and the formatting example as real JSON, one field a line."""
+    listed = lists_options(task, instruction)
     pairs = (
         f"  {json.dumps(field, ensure_ascii=False)}: {json.dumps(value, ensure_ascii=False)}"
         for field, value in task.example(row).items()
+        if listed or field != task.options
     )
     return [
         {"role": "system", "content": instruction},

@@ -35,7 +35,9 @@ def test_our_instruction_demands_the_same_and_takes_guardrails() -> None:
     assert ours.startswith("- You are creating 3 examples that follow the format of the example provided")
     assert "must** all have different answers" in ours and "unnumbered JSON" in ours
     assert ours.endswith("\nNothing about weapons.")
-    assert "same options as the provided example" in instruction(CLOSED, 3)
+    named = instruction(CLOSED, 3)
+    assert '"answer" **must** be one of ["yes", "no"].' in named and "same options" not in named
+    assert 'with the keys "answer", "claim", "passage" in this order' in named
     assert "different answers" not in instruction(CLOSED, 5), "five answers cannot differ where there are two"
 
 
@@ -48,9 +50,12 @@ def test_the_example_is_real_json_in_the_papers_order() -> None:
     }
     row = CLOSED.read(tricky)
     assert isinstance(row, Row)
-    system, user = render(CLOSED, row, instruction(CLOSED, 5))
+    system, user = render(CLOSED, row, instruction(CLOSED, 5, paper=True))
     shown = json.loads(user["content"])
     assert list(shown) == ["options", "answer", "claim", "passage"]
+    named = json.loads(render(CLOSED, row, instruction(CLOSED, 5))[1]["content"])
+    assert list(named) == ["answer", "claim", "passage"], "what the instruction names is not shown again"
+    assert {**shown, **named} == shown and CLOSED.read(named) == CLOSED.read(shown) == row
     assert shown["claim"] == tricky["claim"] and "täst ✓" in user["content"]
     assert (system["role"], user["role"]) == ("system", "user")
     assert user["content"].splitlines()[1] == '  "options": ["yes", "no"],'

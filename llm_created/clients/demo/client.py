@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .methods import Asked
 
 _ASKED = re.compile(r"creating (\d+) examples?")
+_NAMED = re.compile(r'^- In each of them, "(?:[^"\\]|\\.)*" \*\*must\*\* be one of (\[.*\])\.$', re.M)
 # How a reply is laid out: how often, what stands before, between and after its objects, and their indent.
 _FORMS = (
     (70, "", "\n", "", None),
@@ -73,7 +74,7 @@ class DemoClient:
             fault = rng.choices(_FAULTS, (6, 5, 4, 4, 1))[0] if rng.random() < self.faults else ""
             if fault == "repeated":
                 row = rows[-1] if rows else methods.given(shape, asked, self.held_out)
-            rows.append(_spoilt(row, fault, shape))
+            rows.append(_spoilt(row, fault, shape, asked))
             faults.append(fault)
         return _dress(rows, faults, rng)
 
@@ -95,16 +96,18 @@ def _several(system: str, user: str) -> Asked:
     """As many rows as the instruction asks for, like the example."""
     from . import methods
 
-    count = _ASKED.search(system)
-    return methods.Asked(int(count[1]) if count else 5, _example(user), methods.must(user))
+    count, named, example = _ASKED.search(system), _NAMED.search(system), _example(user)
+    if named:
+        example = {methods.UNLISTED: json.loads(named[1])} | example
+    return methods.Asked(int(count[1]) if count else 5, example, methods.must(user), lists=not named)
 
 
-def _spoilt(row: dict[str, Any], fault: str, shape: Shape) -> dict[str, Any]:
-    if fault == "foreign answer":
-        return row | {shape.answer: "not sure"}
+def _spoilt(row: dict[str, Any], fault: str, shape: Shape, asked: Asked) -> dict[str, Any]:
+    listed = row.get(shape.options, asked.example[shape.options])
+    row = row if asked.lists else {key: value for key, value in row.items() if key != shape.options}
     if fault == "option twice":
-        return row | {shape.options: [*row[shape.options], row[shape.options][0]]}
-    return row
+        return row | {shape.options if asked.lists else "options": [*listed, listed[0]]}
+    return row | {shape.answer: "not sure"} if fault == "foreign answer" else row
 
 
 def _dress(rows: list[dict[str, Any]], faults: list[str], rng: Random) -> tuple[str, str]:

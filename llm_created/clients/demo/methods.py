@@ -15,6 +15,8 @@ from ...utils.text import digest, fold
 from . import tables as demo_facts
 from .shapes import OPEN, OPINION_NAMES, PASSAGES, YES, Shape, make, recognise
 
+# Where the labels stand in an example whose prompt names them once for all.
+UNLISTED = "\0options"
 # How often a judge is wrong, and how often the filter of AttrPrompt names a value.
 _WRONG, _FILTERED = 0.05, 0.2
 _ROW = re.compile(
@@ -42,7 +44,8 @@ _CONTEXT, _SEED, _VALUE = "{n}'s {thing} in {place}, {when}", "{n} and {m} argue
 class Asked(NamedTuple):
     """What a prompt asks for: so many rows like an example, the values that fields must have, and what it is about.
 
-    An example that is only made up from the names of its fields is not `shown`.
+    An example that is only made up from the names of its fields is not `shown`; a row `lists` its options unless they
+    are named once for all.
     """
 
     rows: int
@@ -50,6 +53,7 @@ class Asked(NamedTuple):
     must: Mapping[str, str]
     about: str = ""
     shown: bool = True
+    lists: bool = True
 
 
 def told(system: str, user: str, rng: Random, held_out: bool) -> str:
@@ -66,14 +70,14 @@ def one_row(system: str, user: str) -> Asked | None:
         return None
     keys, options = json.loads(f"[{found[1]}]"), json.loads(found[2])
     if found[3]:  # fixed labels: the answer is named, and a row does not list them
-        keys, options = ["options", *keys], "options"
+        keys, options = [UNLISTED, *keys], UNLISTED
     listed = json.loads(found[3]) if found[3] else [str(number) for number in range(int(found[4] or 4))]
     # Claims are put as questions where the task in words speaks of questions, too.
     asks = "question" in fold(system[: found.start()]) and {"question", "query"}.intersection(map(fold, keys))
     example = dict.fromkeys(keys, "Is it?" if asks else "It is.") | {options: listed}
     example[keys[keys.index(options) + 1]] = listed[0]
     about = "; ".join(value.rstrip(".") for _, value in _DRAWN.findall(user))
-    return Asked(1, example, must(user), about, False)
+    return Asked(1, example, must(user), about, False, not found[3])
 
 
 def must(user: str) -> dict[str, str]:
