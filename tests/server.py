@@ -339,20 +339,24 @@ def write_list(text: str, digest: bytes) -> str:
         own = [label for label in labels[1].split("; ") if json.dumps(label, ensure_ascii=False) not in last]
         items = sorted(own, key=lambda label: blake(digest + label.encode()))[:count]
     elif values:
-        items = [value for value in values[:3] if next(numbers) % 10 == 0] or ["none"]
+        items = [value for value in values[:3] if next(numbers) % 10 == 0]
     else:
         items = []
         while len(items) < count:
             number = next(numbers)
             item = f"a {ADJECTIVES[number & 31]} {NOUNS[number >> 5 & 31]}, number {number >> 10 & 0xFFFF}"
             items += [] if item in items else [item]
-    return "\n".join(f"{number}. {item}" for number, item in enumerate(items, 1))
+    return json.dumps({"items": items}, ensure_ascii=False)
 
 
 def write_attributes(text: str) -> str:
     """Dimensions; one of them by label, where that is offered."""
-    own: Any = {"per_label": "a kind of it"} if "per_label" in text else list(NOUNS[8:14])
-    return json.dumps({"style": ADJECTIVES[:6], "place": NOUNS[:6], "kind": own})
+    found = {"style": ADJECTIVES[:6], "place": NOUNS[:6], "kind": NOUNS[8:14]}
+    items: list[dict[str, Any]] = [{"name": name, "values": values} for name, values in found.items()]
+    if "per_label" in text:
+        items = [one | {"per_label": ""} for one in items]
+        items[-1] |= {"values": [], "per_label": "a kind of it"}
+    return json.dumps({"items": items})
 
 
 def write_vote(system: str, text: str, digest: bytes, to: Settings) -> str:

@@ -309,18 +309,17 @@ def test_options_that_are_named_once_are_not_given_back(server: Server) -> None:
 
 
 def test_lists(server: Server) -> None:
-    give = prompt.list_of(GUIDE, "Context: a farm\n\nIn this context, give 40 different seeds.")
+    give, _ = prompt.list_of(GUIDE, "Context: a farm\n\nIn this context, give 40 different seeds.", 40, 40)
     found = [read_list(post(server.url, give, occurrence)) for occurrence in (0, 0, 1)]
     assert all(isinstance(items, list) and len(set(items)) == 40 for items in found)
     assert found[0] == found[1] != found[2]
     alike = f'The labels are: {"; ".join(TOPICS.labels or ())}.\nGive the 5 labels that are most like "food".'
-    labels = read_list(post(server.url, prompt.list_of(GUIDE, alike)))
+    labels = read_list(post(server.url, prompt.list_of(GUIDE, alike, 5, 5)[0]))
     assert isinstance(labels, list) and len(set(labels)) == 5 and set(labels) < {*(TOPICS.labels or ())} - {"food"}
-    drop = prompt.list_of(
-        GUIDE, 'Here are values.\n- a\n- b\n- c\n\nGive those that would fit. If there are none, give "none".'
-    )
+    wanted = "Here are values.\n- a\n- b\n- c\n\nGive those that would fit. If there are none, give an empty list."
+    drop, _ = prompt.list_of(GUIDE, wanted, 0, 3)
     named = [read_list(post(server.url, drop, occurrence)) for occurrence in range(60)]
-    assert named.count(["none"]) > 30 and {str(items) for items in named} > {"['none']", "['a']"}
+    assert sum(isinstance(items, Reason) for items in named) > 30 and ["a"] in named
     server.reset(refuse_lists_rate=0.3)
     replies = [post(server.url, give, occurrence) for occurrence in range(200)]
     assert replies.count(REFUSAL) / 200 == pytest.approx(0.3, abs=0.1)

@@ -12,6 +12,7 @@ from ..creation import questions as asking
 from ..creation.calls import key_of
 from ..errors import RunFailed, UsageError
 from ..methods.attributes import dimensions
+from ..prompts import schemas
 from ..prompts.examples import Message, objects
 from ..runs.identity import METHODS, Identity
 from ..runs.settings import Settings
@@ -19,17 +20,18 @@ from ..tasks.builtin import Source
 from ..tasks.task import Reason, Task
 from ..utils import console
 from ..utils.files import read_json, write_json
-from ..utils.text import shorten, slug
+from ..utils.text import scalar, shorten, slug
 from .main import parser
 
 _INSTRUCTION = """\
 You help to plan a dataset. {description}
 Name 4 to 6 attribute dimensions in which its examples should differ, such as length, style, topic or place. The \
-output **must** be one JSON object whose keys are the names of the dimensions. The value of a dimension **must** be a \
-list of 5 to 10 short values{per_label}."""
+output **must** be one JSON object, {{"items": [{{"name": "...", "values": ["...", ...]{empty}}}, ...]}}: one item \
+for each dimension, with a list of 5 to 10 short values{per_label}."""
+_EMPTY = ', "per_label": ""'
 _PER_LABEL = (
-    '; or, where the values that fit depend on the label, the object {"per_label": "what kind of value it is, in a '
-    'few words"}'
+    '; or, where the values that fit depend on the label, with an empty list and a "per_label" that says what kind of '
+    "value it is, in a few words"
 )
 
 
@@ -65,8 +67,9 @@ def asked_for(source: Source, settings: Settings, strategy: str, out: str | None
 def _propose(source: Source, settings: Settings, strategy: str) -> dict[str, Any]:
     task = source.task
     guide = define.guide_of(settings, source, "--attributes ask")
-    per_label = _PER_LABEL if strategy in METHODS and task.labels else ""
-    wanted = _INSTRUCTION.format(description=guide.description.strip(), per_label=per_label)
+    by_label = bool(strategy in METHODS and task.labels)
+    more = {"empty": _EMPTY, "per_label": _PER_LABEL} if by_label else {"empty": "", "per_label": ""}
+    wanted = _INSTRUCTION.format(description=guide.description.strip(), **more)
     labels = f"Its labels are: {'; '.join(task.labels)}." if task.labels else "Each example has its own options."
     messages: list[Message] = [{"role": "system", "content": wanted}, {"role": "user", "content": labels}]
     settings.check()
@@ -84,14 +87,24 @@ def _propose(source: Source, settings: Settings, strategy: str) -> dict[str, Any
         guide=guide,
     )
     connect.ready(settings, identity)
-    reply = asking.all_replies(identity, settings, "asked", [asking.Question(messages, None, key_of(messages))])[0]
-    found = next((_usable(value, task) for value in objects(reply.text) if not isinstance(value, Reason)), {})
+    question = asking.Question(messages, schemas.of_attributes(by_label), key_of(messages))
+    reply = asking.all_replies(identity, settings, "asked", [question])[0]
+    said = [_by_name(value) for value in objects(reply.text) if not isinstance(value, Reason)]
+    found = _usable({name: one for value in said for name, one in value.items()}, task)
     if not found:
         raise RunFailed(
             f"the model proposed no attributes ({shorten(reply.text or reply.reason, 120)!r}): write them into a file "
             "for --attributes"
         )
     return found
+
+
+def _by_name(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The dimensions in an object: those that it lists, itself (of a list that was cut off), or its keys."""
+    items = value.get("items", [value] if {"name", "values"} <= value.keys() else None)
+    if not isinstance(items, list) or not all(isinstance(one, Mapping) and "name" in one for one in items):
+        return value
+    return {scalar(one["name"]) or "": one.get("values") or {"per_label": one.get("per_label")} for one in items}
 
 
 def _usable(value: Mapping[str, Any], task: Task) -> dict[str, Any]:

@@ -132,10 +132,13 @@ class AttrPrompt:
             return prompt.compose(task, guide, self.identity.instruction, turn.label, turn.drawn, others)
         step = self._steps[turn.position]
         if step.kind == "alike":
-            return prompt.list_of(guide, self._ask_alike(step)), None
+            others = [label for label in self._labels if label != step.label]
+            return prompt.list_of(guide, self._ask_alike(step), ALIKE, ALIKE, others)
         about = next(one.about for one in self._dimensions if one.name == step.dimension)
-        wanted = self._ask_values(step, about) if step.kind in _ASKED else self._ask_filter(step, about)
-        return prompt.list_of(guide, wanted), None
+        if step.kind in _ASKED:
+            return prompt.list_of(guide, self._ask_values(step, about), VALUES, VALUES)
+        values = self._found.get(step._replace(kind="values"), ())
+        return prompt.list_of(guide, self._ask_filter(step, about, values), 0, len(values), values)
 
     def _ask_alike(self, step: Step) -> str:
         return (
@@ -151,13 +154,13 @@ class AttrPrompt:
         unlike = f", and not those labelled {others}." if others else "."
         return f"{wanted}\nThey **must** suit examples whose label is {_quoted(step.label)}{unlike}"
 
-    def _ask_filter(self, step: Step, about: str) -> str:
-        values = "\n".join(f"- {value}" for value in self._found.get(step._replace(kind="values"), ()))
+    def _ask_filter(self, step: Step, about: str, values: Sequence[str]) -> str:
+        listed = "\n".join(f"- {value}" for value in values)
         others = " or ".join(map(_quoted, self._alike(step.label)))
         return (
             f"Here are values of an attribute: {about}. They were meant for the label {_quoted(step.label)}.\n"
-            f"{values}\n\nGive those that would suit examples labelled {others} as well, "
-            'word for word. If there are none, give "none".'
+            f"{listed}\n\nGive those that would suit examples labelled {others} as well, word for word. If there are "
+            "none, give an empty list."
         )
 
     def read(self, turn: Turn, text: str) -> list[Row | Reason]:

@@ -73,6 +73,7 @@ class TarGEN:
             # A task may have fields of its own called context and seed.
             told = {"set in this context": drawn["context"], "grown from this seed": drawn["seed"]}
             return prompt.compose(task, guide, self.identity.instruction, turn.label, told | guide.fields(drawn))
+        number = self._seeds if "context" in drawn else self._contexts
         if "context" in drawn:
             wanted = f"Context: {drawn['context']}\n\nIn this context, give {self._seeds} different {guide.seed}."
         else:
@@ -83,7 +84,7 @@ class TarGEN:
             taken = [name for at in range(0, turn.position, self._length) for name in self._lists.get(at, ())]
             if taken:
                 wanted += f"\nLeave out those that are taken: {'; '.join(taken[-_TOLD:])}."
-        return prompt.list_of(guide, wanted), None
+        return prompt.list_of(guide, wanted, number, number)
 
     def read(self, turn: Turn, text: str) -> list[Row | Reason]:
         """The row of a reply, if it is what was asked for; a list is remembered."""

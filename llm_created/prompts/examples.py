@@ -40,7 +40,8 @@ You write one example of a dataset. {description}
 - The output **must** be one JSON object with the keys {keys} in this order{options}."""
 _LIST = """\
 You help to plan a dataset. {description}
-The output **must** be a numbered list, one item a line, and nothing else."""
+The output **must** be one JSON object, {{"items": ["...", ...]}}: a list of texts, one for each item, and nothing \
+else."""
 
 # Bounds on what is read out of one reply: far above anything useful, so that 10 MB of brackets cost a moment.
 MAX_REPLY = 1_000_000
@@ -123,10 +124,19 @@ def compose(
     return [_system(instruction), _user("\n".join(lines))], schema
 
 
-def list_of(guide: Guide, wanted: str) -> list[Message]:
-    """The call for a list that rows are planned with."""
+def list_of(
+    guide: Guide, wanted: str, least: int, most: int, values: Sequence[str] | None = None
+) -> tuple[list[Message], Mapping[str, Any]]:
+    """The call for a list that rows are planned with.
+
+    Args:
+        guide (`Guide`): the task in words.
+        wanted (`str`): what is to be listed.
+        least, most (`int`): how many items.
+        values (`Sequence[str]`, *optional*): what an item may be.
+    """
     system = _LIST.format(description=guide.description.strip())
-    return [_system(system), _user(wanted)]
+    return [_system(system), _user(wanted)], schemas.of_list(least, most, values)
 
 
 def _system(content: str) -> Message:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -19,6 +19,10 @@ _MARK = re.compile(
     r"|(?P<bullet>[-–—•●◦▪‣·○■](?!\d)|[*+]\s)(?:\s*\[[ xX]\]\s)?)"
 )
 _JSON = re.compile(r"(?:^|:)[ \t]*([\[{])", re.MULTILINE)
+# The form that is asked for, wherever it stands, and what stands before each of its items.
+_ITEMS = re.compile(r'\{\s*"items"\s*:\s*\[')
+_NEXT = re.compile(r"[\s,]*(?!\])")
+_DECODER = json.JSONDecoder(strict=False)
 _QUOTES = ("**", '""', "''", "“”", "‘’", "«»", "``")
 _ENDS = (".", "!", "?")
 _ABOUT = re.compile(
@@ -92,18 +96,31 @@ def _echoes(values: Iterable[str], asked: Iterable[str]) -> bool:
 
 def _from_json(text: str) -> list[str] | None:
     """The values of a JSON array, or of an object around one, or the pairs of an object."""
+    asked = _ITEMS.search(text)
+    if asked:
+        return [_text(item) for item in _whole_items(text, asked.end())]
     start = next((found for found in _JSON.finditer(text) if not _is_of_an_item(text, found.start(1))), None)
     body = text[start.start(1) :] if start else ""
     whole = body.rpartition('",')[0]
-    for attempt in (body, whole + '"]', whole + '"]}', whole + '"}'):  # as it is, or cut off
+    for attempt in (body, body + "]", whole + '"]', whole + '"]}', whole + '"}'):  # as it is, or cut off
         try:
-            found, end = json.JSONDecoder(strict=False).raw_decode(attempt)
+            found, end = _DECODER.raw_decode(attempt)
         except (ValueError, RecursionError):
             continue
         if attempt[end:].partition("\n")[0].strip():
             return None
         return [_text(item) for item in (_items(found) if isinstance(found, Mapping) else found)]
     return None
+
+
+def _whole_items(text: str, at: int) -> Iterator[object]:
+    """The items of a JSON array from its first on; of one that is cut off or broken those before that."""
+    while match := _NEXT.match(text, at):
+        try:
+            item, at = _DECODER.raw_decode(text, match.end())
+        except (ValueError, RecursionError):
+            return
+        yield item
 
 
 def _is_of_an_item(text: str, at: int) -> bool:

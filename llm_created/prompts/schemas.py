@@ -28,16 +28,31 @@ def of_rows(
         lists_options (`bool`, defaults to `True`): whether a row of a fixed label space repeats the labels.
     """
     row = _row(task, label, fields or {}, lists_options)
-    return _format("example", row) if rows == 1 else _format("examples", _object({"examples": _array(row, rows)}))
+    return (
+        _format("example", row) if rows == 1 else _format("examples", _object({"examples": _array(row, rows, rows)}))
+    )
+
+
+def of_list(least: int, most: int, values: Sequence[str] | None = None) -> Schema:
+    """The `response_format` of a call for a list: so many different texts, or so many of these values."""
+    return _format("items", _object({"items": _array(_text(values), least, most) | {"uniqueItems": True}}))
+
+
+def of_attributes(by_label: bool) -> Schema:
+    """The `response_format` of a call for attribute dimensions: values, or what kind of values each label has."""
+    kinds = {"name": _text(), "values": _array(_text(), 0 if by_label else 1)}
+    one = _object(kinds | {"per_label": _text()} if by_label else kinds)
+    return _format("items", _object({"items": _array(one, 1)}))
 
 
 def _row(task: Task, label: str | None, fields: Mapping[str, str], lists_options: bool) -> Schema:
     kinds = {name: _text([fields[name]] if name in fields else None) for name in task.inputs}
     kinds[task.answer] = _text(task.labels if label is None else [label])
     if task.labels is None:
-        kinds[task.options] = _array(_text(), task.num_options, 2) | {"uniqueItems": True}
+        kinds[task.options] = _array(_text(), task.num_options or 2, task.num_options) | {"uniqueItems": True}
     elif lists_options:
-        kinds[task.options] = _array(_text(task.labels), len(task.labels)) | {"const": list(task.labels)}
+        number = len(task.labels)
+        kinds[task.options] = _array(_text(task.labels), number, number) | {"const": list(task.labels)}
     return _object({name: kinds[name] for name in task.fields if name in kinds})
 
 
@@ -45,9 +60,8 @@ def _text(values: Sequence[str] | None = None) -> Schema:
     return {"type": "string"} if values is None else {"type": "string", "enum": list(values)}
 
 
-def _array(items: Schema, number: int | None, least: int = 1) -> Schema:
-    """So many items; or `least` of them at least, where nobody knows how many."""
-    bounds = {"minItems": least} if number is None else {"minItems": number, "maxItems": number}
+def _array(items: Schema, least: int, most: int | None = None) -> Schema:
+    bounds = {"minItems": least} | ({} if most is None else {"maxItems": most})
     return {"type": "array", "items": items} | bounds
 
 

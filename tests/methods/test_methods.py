@@ -58,8 +58,8 @@ class Writer:
 
     def _text(self, request: Request, drawn: random.Random) -> str:
         system, user = (message["content"] for message in request.messages)
-        if "numbered list" in system:
-            if "none" in user:
+        if '{"items": [' in system:
+            if "If there are none" in user:
                 return drawn.choice(["none", "1. value 3", "- no such value"])
             if drawn.random() < self.refuse:
                 return "I'm sorry, but I can't help with that."

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -65,6 +66,10 @@ STYLES: dict[str, Callable[[list[str]], str]] = {
     "JSON": lambda values: json.dumps(values),
     "pretty JSON": lambda values: json.dumps(values, indent=2, ensure_ascii=False),
     "wrapped": lambda values: json.dumps({"values": values, "count": len(values)}),
+    "as asked": lambda values: json.dumps({"items": values}),
+    "as asked, pretty": lambda values: json.dumps({"items": values}, indent=1, ensure_ascii=False),
+    "as asked, in a fence": lambda values: "Sure:\n```json\n" + json.dumps({"items": values}) + "\n```\nEnjoy!",
+    "as asked, in a sentence": lambda values: f"I'm sorry for the wait, it is {json.dumps({'items': values})}. Enjoy!",
     "numbered object": lambda values: json.dumps([{"id": at, "name": value} for at, value in enumerate(values)]),
     "fence": lambda values: "```\n" + "\n".join(values) + "\n```",
     "JSON in a fence": lambda values: "Of course:\n```json\n" + json.dumps(values) + "\n```\nLet me know!",
@@ -79,6 +84,18 @@ STYLES: dict[str, Callable[[list[str]], str]] = {
 def test_a_list_reads_back_the_same_in_every_style(values: list[str]) -> None:
     for style, render in STYLES.items():
         assert read_list(render(values)) == values, style
+
+
+@given(values=VALUES, at=st.integers(0, 2**16), indent=st.sampled_from([None, 1]), bare=st.booleans())
+@settings(deadline=None)
+def test_of_a_list_that_is_cut_off_the_whole_items_are_read(
+    values: list[str], at: int, indent: int | None, bare: bool
+) -> None:
+    asked: Any = values if bare else {"items": values}
+    whole = json.dumps(asked, indent=indent)
+    ends = [whole.index(json.dumps(value)) + len(json.dumps(value)) for value in values]
+    cut = ends[0] + 1 + at % (len(whole) - ends[0])
+    assert read_list(whole[:cut]) == values[: sum(end <= cut for end in ends)]
 
 
 @given(values=st.lists(NAME.map(lambda parts: " ".join([parts[0], *parts[1]])), min_size=3, unique_by=fold))

@@ -94,11 +94,11 @@ def _list(user: str, rng: Random, held_out: bool) -> str:
     elif values:
         items, number = values, 1
         if rng.random() >= _FILTERED:
-            return "none"
+            items = []
     else:
         items = _made_up(user, last, 20 * number, rng, held_out)
     items = rng.sample(items, min(number, len(items)))
-    return "\n".join(f"{number}. {item}" for number, item in enumerate(items, 1))
+    return json.dumps({"items": items}, ensure_ascii=False)
 
 
 def _made_up(user: str, last: str, number: int, rng: Random, held_out: bool) -> list[str]:
@@ -117,9 +117,11 @@ def _attributes(system: str, rng: Random, held_out: bool) -> str:
         "place": rng.sample(demo_facts.relations(held_out)["capital"].objects, 6),
         "subject": [thing for thing, _ in demo_facts.things(held_out)],
     }
+    items: list[dict[str, Any]] = [{"name": name, "values": values} for name, values in found.items()]
     if "per_label" in system:
-        found["subject"] = {"per_label": "something that it can be about"}
-    return json.dumps(found, indent=1)
+        items = [one | {"per_label": ""} for one in items]
+        items[-1] |= {"values": [], "per_label": "something that it can be about"}
+    return json.dumps({"items": items}, indent=1)
 
 
 def _judged(user: str, explains: bool, rng: Random) -> str:
