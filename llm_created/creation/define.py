@@ -38,6 +38,7 @@ def identity(settings: Settings, source: Source, strategy: str) -> Identity:
         "temperature": float(settings.get("temperature")),
         "top_p": float(settings.get("top_p")),
         "seed": settings.seed,
+        "min_words": settings.min_words,
     }
     if strategy in METHODS:
         made = Identity(**shared, example=None, **_in_words(settings, source, strategy))

@@ -22,6 +22,7 @@ from ..embeddings import Similarity
 from ..errors import LLMCreatedError, RunFailed, StoppedShort, UsageError
 from ..methods.base import Turn, turns_to_come
 from ..methods.choose import strategy
+from ..methods.frontier import Frontier
 from ..methods.pool import Pool
 from ..prompts.examples import Message
 from ..runs.identity import Identity
@@ -146,7 +147,7 @@ class _Loop:
         self.similarity, self.before_buying, self.stop = similarity, before_buying, stop or asyncio.Event()
         self.budget, self.tally = calls.budget, calls.tally
         self.pool = Pool(identity.seed_row if identity.method == "self-reference" else None)
-        self.strategy = strategy(identity, self.pool)
+        self.strategy, self.frontier = strategy(identity, self.pool), Frontier(identity)
         self.occurrences: Counter[tuple[int, str]] = Counter()
         self.comparing: set[asyncio.Task[None]] = set()
         # Replies that have arrived and wait for those before them: position → request, pieces.
@@ -276,7 +277,7 @@ class _Loop:
     def _read(self, turn: Turn, request: Request, reply: Reply) -> None:
         """Read a reply; the strategy learns of its valid rows, at once or when they are compared."""
         pieces: list[Row | Reason] = [Reason(reply.reason, reply.text[:200])] if reply.reason else []
-        pieces = pieces or self.strategy.read(turn, reply.text)
+        pieces = pieces or self.frontier.read(turn, request.messages, self.strategy.read(turn, reply.text))
         rows = [row for row in pieces if isinstance(row, Row)]
         known: Mapping[str, float] = {}
         compares = False

@@ -93,6 +93,7 @@ _MORE = {
     "contexts": whole(1, 100),
     "attributes": maybe(_ATTRIBUTES),
     "balance": _FLAG,
+    "min_words": whole(1, 1000),
     "chains": whole(1, MAX_CHAINS),
     "embedding_model": _WORD,
     "embed_question_only": _FLAG,

@@ -43,6 +43,8 @@ You help to plan a dataset. {description}
 The output **must** be one JSON object, {{"items": ["...", ...]}}: a list of texts, one for each item, and nothing \
 else."""
 
+# What begins the demands below the formatting example, in which no line ends.
+DEMANDED = "\n\nOf all created examples:\n"
 # Bounds on what is read out of one reply: far above anything useful, so that 10 MB of brackets cost a moment.
 MAX_REPLY = 1_000_000
 MAX_PIECES = 1_000
@@ -152,7 +154,7 @@ def demand(messages: list[Message], task: Task, label: str | None, drawn: Mappin
     lines = _demands(task, label, drawn)
     if not lines:
         return messages
-    content = "\n".join([messages[-1]["content"], "", "Of all created examples:", *lines])
+    content = messages[-1]["content"] + DEMANDED + "\n".join(lines)
     return [*messages[:-1], {"role": "user", "content": content}]
 
 

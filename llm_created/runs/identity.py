@@ -51,6 +51,7 @@ class Identity:
         contexts (`int`, defaults to 20): contexts in a round of `targen`; else unused.
         attributes (`Mapping[str, Any]`, *optional*): of `attrprompt`, or laid over self-reference: see `attributes`.
         balance (`bool`, defaults to `False`): self-reference demands a label in each call, the one that is short.
+        min_words (`int`, defaults to 0): rows whose longest input has fewer words are none.
 
     Example:
 
@@ -79,6 +80,7 @@ class Identity:
     contexts: int = 20
     attributes: Mapping[str, Any] | None = None
     balance: bool = False
+    min_words: int = 0
 
     def __post_init__(self) -> None:
         if self.strategy:
@@ -89,6 +91,8 @@ class Identity:
             raise UsageError(f"`num_examples` must be from 1 to 100, not {self.num_examples}")
         if not 1 <= self.contexts <= 100:
             raise UsageError(f"`contexts` must be from 1 to 100, not {self.contexts}")
+        if not 0 <= self.min_words <= 1000:
+            raise UsageError(f"`min_words` must be from 0 to 1,000, not {self.min_words}")
         if not 0 <= self.temperature <= 2:
             raise UsageError(f"`temperature` must be from 0 to 2, not {self.temperature}")
         if not 0 < self.top_p <= 1:
@@ -143,6 +147,8 @@ class Identity:
             value["attributes"] = dict(self.attributes)
         if self.balance and shows_example:
             value["balance"] = True
+        if self.min_words:
+            value["min_words"] = self.min_words
         if self.strategy in CHAINED:
             value["chains"] = self.chains
         if self.embeds:

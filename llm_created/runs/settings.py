@@ -65,6 +65,10 @@ class Settings:
     instruction_extra: str | None = knob(
         None, IDENTITY, "your own guardrails, appended to the instruction: a text, or a file with it", metavar="FILE"
     )
+    min_words: int = knob(
+        0, IDENTITY, "rows whose longest field has fewer words are none, and no examples for others either",
+        metavar="N", least=0, most=1000,
+    )  # fmt: skip
     attributes: str | Mapping[str, Any] | None = knob(
         None, IDENTITY, "attribute dimensions (a JSON file), of attrprompt, or laid over a strategy; on the command "
         "line `ask` has the model propose them", metavar="FILE",
