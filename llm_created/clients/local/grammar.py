@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from ...errors import RunFailed
 from ...utils.text import shorten
+from ..schemas import without
 
 # JSON as models have read it most often: one space after a colon and a comma, and no others to run away with.
 _COMPACT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+# What llguidance does not know, and refuses the whole schema for.
+_NOT_HELD = ("uniqueItems",)
 
 
 class Grammars:
@@ -44,7 +47,7 @@ class Grammars:
         Raises:
             RunFailed: it cannot be held.
         """
-        inner = schema["json_schema"]["schema"]
+        inner = without(schema, _NOT_HELD)["json_schema"]["schema"]
         name = json.dumps(inner)
         if name not in self._known:
             matcher = llguidance.LLMatcher(
