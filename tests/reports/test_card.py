@@ -174,7 +174,7 @@ def test_labels_and_words_that_are_markup_stay_text_beside_judges() -> None:
     identity = Identity(task, None, HOSTILE[0], "Write.", "attrprompt", guide=guide, attributes=attributes)
 
     def reply(request: Any) -> str:
-        return "1. one\n2. two" if "numbered list" in request.messages[0]["content"] else rows(request)
+        return "1. one\n2. two" if '{"items": [' in request.messages[0]["content"] else rows(request)
 
     rows = judged_by(labels)
     judges = [Judge(task, "self_correct", 1, "drop")]

@@ -180,7 +180,12 @@ def hostile() -> Path:
 
 
 LABELS = ("bakery", "</script><b>zoo", "bank")
-GUIDE = Guide("Where it is <b>sold</b>.", labels=dict.fromkeys(LABELS, HOSTILE[0]), seed=HOSTILE[1], source="a <i>row")
+GUIDE = Guide(
+    "Where it is <b>sold</b>.",
+    labels=dict.fromkeys(LABELS, f"{HOSTILE[0]} is meant"),
+    seed=HOSTILE[1],
+    source="a <i>row",
+)
 
 
 def told(task: Task, refused: str = "no list") -> ScriptedClient:
@@ -194,7 +199,7 @@ def told(task: Task, refused: str = "no list") -> ScriptedClient:
 
     def answer(request: Request) -> str:
         system, user = request.messages[0]["content"], request.messages[-1]["content"]
-        if "numbered list" in system:
+        if '{"items": [' in system:
             return (
                 "I'm sorry, I cannot help with that."
                 if refused in user
