@@ -13,14 +13,14 @@ from ..tasks.task import Row, Task
 
 NO_MAJORITY = "no majority"
 _OTHER = ("as given", "another option")
-NAMES = {"self_correct": "self-correction", "verify": "verification"}
+NAMES = {"self_correct": "self-correction", "verify": "verification", "likelihood": "likelihood"}
 
 
 class JudgedTable(NamedTuple):
     """Given against judged labels, by one judge.
 
     Attributes:
-        kind (`str`): `"verify"` or `"self_correct"`.
+        kind (`str`): `"verify"`, `"likelihood"` or `"self_correct"`.
         given (`list[str]`): the labels that rows were given; one entry where each row has its own options.
         judged (`list[str]`): the labels that they were judged to have, the last for no majority.
         counts (`list[list[int]]`): rows, by given and judged.
@@ -89,7 +89,7 @@ class Verdicts:
 
     def __init__(self, journal: Journal) -> None:
         checks = journal.get("emission") or {}
-        self._rules = {"self_correct": checks.get("self_correct"), "verify": checks.get("verify_rule")}
+        self._rules = dict.fromkeys(NAMES, checks.get("verify_rule")) | {"self_correct": checks.get("self_correct")}
         self._journal, self._any = journal, next(journal.judgements(), None) is not None
 
     def of(self, row: Row) -> list[list[Any]]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ..clients.prices import Price
-from ..runs.journal import KEPT, SURPLUS, UNJUDGED, Journal, Spent
+from ..runs.journal import JUDGES, KEPT, SURPLUS, UNJUDGED, Journal, Spent
 from ..tasks.task import Task
 
 # Stretches of a reply, or whole replies, in which no JSON object was found.
@@ -17,7 +17,7 @@ _NOT_PARSED = {
     "not_json", "cut_off", "empty_reply", "refusal", "content_filter", "bad_request", "prompt_too_long",
 }  # fmt: skip
 # Rows that are well formed and not kept: the frontier check, and the emission checks.
-_NOT_EMITTED = {"filter", "leaked", "near_duplicate", "self_correct", "verify", SURPLUS}
+_NOT_EMITTED = {"filter", "leaked", "near_duplicate", *JUDGES, SURPLUS}
 
 
 class Example(NamedTuple):

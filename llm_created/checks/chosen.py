@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from ..data.sources import public_name, source_of
 from ..runs.identity import Identity
-from ..runs.settings import Settings
+from ..runs.settings import LIKELIHOOD, Settings
 from ..tasks.task import Task
 from ..utils.files import text_or_file
 from ..utils.text import digest
 from ..utils.user_code import code_of
 from .judge import Judge
+from .likelihood import Likelihood
 from .user_filter import Check, filter_name, import_function, user_filter
 
 
@@ -49,8 +50,14 @@ def emission(settings: Settings, identity: Identity, prepared: Prepared) -> dict
     about, rule = _in_words(settings, identity), self_correct(settings, identity)
     judges = [Judge(task, "self_correct", 1, rule, about)] if rule != "off" else []
     if settings.verify:
-        judges.append(Judge(task, "verify", settings.verify, settings.verify_rule, about))
+        judges.append(_verifier(settings, task, about))
     return found | {"judges": judges}
+
+
+def _verifier(settings: Settings, task: Task, about: str) -> Judge:
+    if settings.verify == LIKELIHOOD:
+        return Likelihood(task, settings.verify_rule, about)
+    return Judge(task, "verify", settings.votes, settings.verify_rule, about)
 
 
 def _in_words(settings: Settings, identity: Identity) -> str:

@@ -1,5 +1,7 @@
 """Second thoughts about a row's label: verification by blind votes, and TarGEN's self-correction.
 
+A third one, which reads a model's likelihoods, stands in `likelihood.py`.
+
 A judge asks about one row and comes to a verdict; verdicts decide what is emitted, never what is asked next, so a
 judge can be added to a finished run, and buys its own calls alone.
 """
@@ -53,6 +55,22 @@ class Verdict(NamedTuple):
     detail: str = ""
 
 
+class Asked(NamedTuple):
+    """What a judge asks about a row.
+
+    Attributes:
+        messages (`list[Message]`): the question.
+        schema (`Mapping[str, Any]`, *optional*): the `response_format`.
+        choices (`tuple[str, ...]`): whole replies whose likelihood is asked for instead of one that is written.
+        empty (`list[Message]`): beside them, the question with nothing in its inputs.
+    """
+
+    messages: list[Message]
+    schema: Mapping[str, Any] | None
+    choices: tuple[str, ...] = ()
+    empty: Sequence[Message] = ()
+
+
 class Judge:
     """Asks about a row, and comes to a verdict by a stated rule.
 
@@ -63,7 +81,8 @@ class Judge:
     Args:
         task (`Task`): the task.
         kind (`str`): `"verify"`, blind votes; `"think"`, the same with an explanation before the answer;
-            `"self_correct"`, one call that sees the label (TarGEN, step 4, https://arxiv.org/abs/2310.17876).
+            `"likelihood"`, the same without a word, see there; `"self_correct"`, one call that sees the label
+            (TarGEN, step 4, https://arxiv.org/abs/2310.17876).
         votes (`int`): calls for one row.
         rule (`str`): `"drop"`, `"relabel"` or `"keep"`.
         description (`str`, *optional*): the task in words, put before the instruction.
@@ -86,37 +105,45 @@ class Judge:
     ) -> None:
         self._task, self.kind, self.votes, self.rule = task, kind, votes, rule
         self._shots, self._explained = shots, explained or {}
-        self._shows_label, self._explains = kind == "self_correct", kind != "verify"
+        self._shows_label, self._explains = kind == "self_correct", kind in ("think", "self_correct")
         self.instruction = f"{description}\n\n{_INSTRUCTIONS[kind]}" if description else _INSTRUCTIONS[kind]
         if self._explains and any(shot.id not in self._explained for shot in shots):
             self.instruction += _UNEXPLAINED
 
-    def key(self, row_id: str, messages: Sequence[Message]) -> str:
+    def key(self, row_id: str, asked: Asked) -> str:
         """The request's name in the journal: whatever else has the same words, the vote belongs to its row."""
-        return digest([self.kind, row_id, *(message["content"] for message in messages)])
+        return digest([self.kind, row_id, *(message["content"] for message in (*asked.messages, *asked.empty))])
 
-    def ask(self, row: Row, vote: int) -> tuple[list[Message], Mapping[str, Any]]:
-        """The messages about a row, its options in an order of this vote's own, and the `response_format`."""
+    def ask(self, row: Row, vote: int) -> Asked:
+        """The question about a row, its options in an order of this vote's own."""
+        ordered = _ordered(row, vote)
+        return Asked(self._messages(row, ordered, vote), _schema(ordered, self._explains))
+
+    def _messages(self, row: Row, ordered: Sequence[str], vote: int) -> list[Message]:
         messages: list[Message] = [{"role": "system", "content": self.instruction}]
         for shot in self._shots:
-            messages += [self._shown(shot, vote), {"role": "assistant", "content": self._reply(shot)}]
-        return [*messages, self._shown(row, vote)], _schema(_ordered(row, vote), self._explains)
+            replied: Message = {"role": "assistant", "content": self._reply(shot)}
+            messages += [self._shown(shot, _ordered(shot, vote)), replied]
+        return [*messages, self._shown(row, ordered)]
 
-    def _shown(self, row: Row, vote: int) -> Message:
+    def _shown(self, row: Row, ordered: Sequence[str]) -> Message:
         shown: dict[str, Any] = dict(zip(self._task.inputs, row.inputs, strict=True))
-        shown[self._task.options] = _ordered(row, vote)
+        shown[self._task.options] = ordered
         if self._shows_label:
             shown[self._task.answer] = row.options[row.answer]
         return {"role": "user", "content": json.dumps(shown, ensure_ascii=False, indent=2)}
 
     def _reply(self, shot: Row) -> str:
         said = self._explained.get(shot.id, "") if self._explains else ""
-        whole = ({"explanation": said} if said else {}) | {"answer": shot.options[shot.answer]}
-        return json.dumps(whole, ensure_ascii=False)
+        return reply_of(shot.options[shot.answer], said)
+
+    def read(self, row: Row, reply: Reply) -> tuple[int | None, str]:
+        """The option that a reply is for, `None` where that is not plain, and what more it says."""
+        return read_answer(reply, row.options, self._task)
 
     def verdict(self, row: Row, replies: Sequence[Reply]) -> Verdict:
         """What the replies make of the row, by the rule."""
-        read = [read_answer(reply, row.options, self._task) for reply in replies]
+        read = [self.read(row, reply) for reply in replies]
         votes = [answer for answer, _ in read]
         judged = majority(votes)
         detail = clean(next((said for _, said in read if said), ""))
@@ -127,13 +154,21 @@ class Judge:
             return Verdict(self._task.relabel(row, judged), None, judged, told, detail)
         given = repr(shorten(row.options[row.answer], 40))
         if judged is None:
-            why = f"no majority of {len(votes)} for {given} or another answer"
+            why = self._undecided(len(votes), given)
         else:
             why = f"given {given}, judged {shorten(row.options[judged], 40)!r}"
         return Verdict(row, Reason(self.kind, why), judged, told, detail)
 
+    def _undecided(self, votes: int, given: str) -> str:
+        return f"no majority of {votes} for {given} or another answer"
 
-_INSTRUCTIONS = {"verify": _BLIND, "think": _THINK, "self_correct": _RECHECK}
+
+_INSTRUCTIONS = {"verify": _BLIND, "likelihood": _BLIND, "think": _THINK, "self_correct": _RECHECK}
+
+
+def reply_of(option: str, explanation: str = "") -> str:
+    """The reply that is for an option."""
+    return json.dumps(({"explanation": explanation} if explanation else {}) | {"answer": option}, ensure_ascii=False)
 
 
 def majority(votes: Sequence[int | None]) -> int | None:

@@ -185,7 +185,7 @@ def preview(args: argparse.Namespace, argv: list[str]) -> int:
         with suppress(StoppedShort):
             asyncio.run(_first_turn(made, settings, journal))
         journal.flush()
-        votes = settings.verify + (self_correct(settings, made) != "off")
+        votes = settings.votes + (self_correct(settings, made) != "off")
         for line in preview_lines(journal, made, settings.num_rows, price(settings), runs.terminal_width(), votes):
             out(line)
     return 0

@@ -81,7 +81,7 @@ def agreed(found: Published, settings: Settings, say: Callable[[str], None]) -> 
 
 def _votes_taken(found: Published, rows: int) -> list[str]:
     """The votes on so many more rows, in words, if there are any."""
-    votes = int(found.taken.get("verify", 0)) + ("self_correct" in found.taken)
+    votes = Settings(verify=found.taken.get("verify", 0)).votes + ("self_correct" in found.taken)
     if not votes:
         return []
     named = ", ".join(f"{KNOBS[name].option} {found.taken[name]}" for name in _CHECKS if name in found.taken)

@@ -76,13 +76,18 @@ def _how(one: Knob) -> dict[str, Any]:
     value = one.stands_for
     shown = "" if value is None or value is False or value == 0 else f" (default {value})"
     how: dict[str, Any] = {"dest": one.name, "default": None, "help": (one.help + shown).replace("%", "%%")}
-    kind = one.type.removesuffix(" | None")
+    kind = one.of_values
     if kind == "bool":
         return how | {"action": "store_true"}
     if one.choices:
         how["choices"] = [choice for choice in one.choices if isinstance(choice, str)]
     else:
-        how |= {"type": _TYPES.get(kind, str), "metavar": one.metavar}
+        number = _number_or_word if one.instead else _TYPES.get(kind, str)
+        how |= {"type": number, "metavar": "|".join((one.metavar, *one.instead))}
     if one.bare is not None:
         how |= {"nargs": "?", "const": one.bare}
     return how | ({"nargs": "+"} if kind.startswith("Sequence") else {})
+
+
+def _number_or_word(text: str) -> int | str:
+    return int(text) if text.removeprefix("-").isdecimal() else text

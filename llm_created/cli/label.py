@@ -33,6 +33,7 @@ def label(args: argparse.Namespace, argv: list[str]) -> int:
     rows = [case.row for case in cases if case.row is not None]
     shots = records.shots_for(source, settings, args.shots, args.shots_from, rows)
     how: dict[str, Any] = {"votes": args.votes, "shots": shots, "chain_of_thought": args.chain_of_thought}
+    how["likelihood"] = args.likelihood
     made, judge = labelling(source, settings, name=public_name(args.file), **how)
     with asking.journal(KIND, made) as journal:
         labels_file.refuse(journal, path, out)
@@ -41,7 +42,7 @@ def label(args: argparse.Namespace, argv: list[str]) -> int:
         found, short = label_into(made, judge, rows, settings, journal, watched, console.say)
         by_place: dict[int, Labelled | None] = dict(zip(places, found, strict=True))
         labels_file.write(journal, path, out, labels_file.text(source.task, cases, by_place, short, out.suffix))
-        for line in report(source.task, cases, by_place, judge.votes, journal):
+        for line in report(source.task, cases, by_place, judge, journal):
             console.out(line)
     console.out("", f"written: {out}")
     if short is not None:

@@ -188,6 +188,9 @@ def _label(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shots-from", metavar="FILE", help="where they are; else the task's human training split")
     parser.add_argument("--chain-of-thought", action="store_true", help="an explanation before the answer")
     parser.add_argument("--votes", type=int, default=1, metavar="N", help="answers to each row; the majority counts")
+    parser.add_argument(
+        "--likelihood", action="store_true", help="instead of an answer, how likely a model of this process holds each"
+    )
     flags.of_labels(parser)
 
 

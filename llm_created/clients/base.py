@@ -24,6 +24,8 @@ class Request:
         max_tokens (`int`, *optional*): the bound on the reply that caps stand on, where the user gave none.
         choices (`tuple[str, ...]`): whole replies whose log-likelihood is asked for instead of one that is written; a
             model of this process answers with a JSON list of them, in nats, and servers do not.
+        empty (`Sequence[Mapping[str, str]]`): beside `choices`, the same question with nothing in its inputs; the
+            answer is `{"scores": [...], "empty": [...]}` then, the likelihoods behind each.
         attempt (`Callable[[bool], None]`): a client that asks more than once calls it before each attempt, the first
             included, with whether the attempt before may have been generated and billed; it may raise to say that no
             other must be made.
@@ -44,7 +46,14 @@ class Request:
     schema: Mapping[str, Any] | None = None
     max_tokens: int | None = None
     choices: tuple[str, ...] = ()
+    empty: Sequence[Mapping[str, str]] = ()
     attempt: Callable[[bool], None] = field(default=lambda lost: None, compare=False, repr=False)
+
+    @property
+    def prompt(self) -> list[Mapping[str, str]]:
+        """All that is read."""
+        return [*self.messages, *self.empty]
+
     wanted: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
 
 

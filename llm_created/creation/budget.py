@@ -141,7 +141,7 @@ class Budget:
 
     def learn(self, request: Request, reply: Reply, rows: int) -> None:
         """How large prompts and replies are here."""
-        used, size = reply.usage, _size(request.messages)
+        used, size = reply.usage, _size(request.prompt)
         if not used.completion_tokens:
             return  # nothing was written
         cut = (request.max_tokens or 0) if reply.finish_reason == "length" else 0

@@ -73,7 +73,7 @@ class Calls:
 
     def reserve(self, request: Request, rows: int, use: Use) -> Call | None:
         """Reserve what the request may cost, or `None`: a cap leaves no room for it."""
-        reserved = self.budget.reserve(request.messages, rows)
+        reserved = self.budget.reserve(request.prompt, rows)
         if reserved is None:
             return None
         call = Call(replace(request, max_tokens=reserved.bound), rows, reserved.usage, use)

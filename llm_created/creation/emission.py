@@ -10,7 +10,7 @@ import heapq
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..checks.judge import Judge
 from ..clients.base import Reply, Request
@@ -172,8 +172,9 @@ class Emission:
 
     def _request(self, one: _Waiting, vote: int) -> Request:
         judge = self.judges[one.judge]
-        messages, schema = judge.ask(one.row, vote)
-        return self._calls.request(messages, schema, LANE, judge.key(one.row_id, messages), vote)
+        asked = judge.ask(one.row, vote)
+        request = self._calls.request(asked.messages, asked.schema, LANE, judge.key(one.row_id, asked), vote)
+        return replace(request, choices=asked.choices, empty=asked.empty)
 
     def _use(self, one: _Waiting, vote: int) -> Use:
         def use(reply: Reply) -> None:

@@ -26,7 +26,7 @@ from ..methods.frontier import Frontier
 from ..methods.pool import Pool
 from ..prompts.examples import Message
 from ..runs.identity import Identity
-from ..runs.journal import SURPLUS, UNJUDGED, Journal
+from ..runs.journal import JUDGES, SURPLUS, UNJUDGED, Journal
 from ..tasks.task import Reason, Row
 from ..utils.text import shorten
 from .budget import Budget
@@ -381,7 +381,7 @@ class _Loop:
         code, count = (reasons.most_common(1) or [("nothing", 0)])[0]
         request = self.emission.barren_request
         reply = self.journal.reply(request) if request else None
-        text = self.emission.last_judged if code in ("verify", "self_correct") else reply.text if reply else ""
+        text = self.emission.last_judged if code in JUDGES else reply.text if reply else ""
         sample = f"; a reply: {shorten(text, 120)!r}" if text.strip() else ""
         sample += f"; {self.emission.short!r} is the label that is short" if self.emission.held else ""
         self._stop_short(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,12 +22,15 @@ from .progress import Tally
 
 
 class Question(NamedTuple):
-    """One call: its messages, the `response_format`, its name in the journal, and how often it was asked before."""
+    """One call: its messages, the `response_format`, its name in the journal, how often it was asked before, and for
+    likelihoods the choices and the question with nothing in its inputs."""
 
     messages: list[Message]
     schema: Any
     key: str
     occurrence: int = 0
+    choices: tuple[str, ...] = ()
+    empty: Sequence[Message] = ()
 
 
 def folder(kind: str, identity: Identity) -> Path:
@@ -75,6 +79,7 @@ async def ask_all(
         left, told = [], False
         for number, one in enumerate(questions):
             request = calls.request(one.messages, one.schema, 0, one.key, one.occurrence)
+            request = replace(request, choices=one.choices, empty=one.empty)
             reply = opened.reply(request)
             if reply is None:
                 left.append((number, request))

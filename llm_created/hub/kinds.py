@@ -45,6 +45,11 @@ def one_of(*values: Any) -> Kind:
     return Kind(f"one of {', '.join(values)}", lambda it: isinstance(it, str) and it in values)
 
 
+def either(kind: Kind, *words: str) -> Kind:
+    """The same, or one of these words."""
+    return Kind(", or ".join((kind.wanted, *words)), lambda it: kind.fits(it) or (isinstance(it, str) and it in words))
+
+
 def maybe(kind: Kind) -> Kind:
     """The same, or null."""
     return Kind(f"{kind.wanted}, or null", lambda it: it is None or kind.fits(it))

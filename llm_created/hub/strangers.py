@@ -9,10 +9,10 @@ from typing import Any
 
 from ..errors import RunFailed, UsageError
 from ..runs.identity import MAX_CHAINS, METHODS, SELF_REFERENCE, STRATEGIES
-from ..runs.settings import DEMO, RULES
+from ..runs.settings import DEMO, LIKELIHOOD, RULES
 from ..tasks.task import Task
 from ..utils.text import shorten
-from .kinds import MAX_NAME, Kind, maybe, misfits, number, one_of, plain, text, texts, whole
+from .kinds import MAX_NAME, Kind, either, maybe, misfits, number, one_of, plain, text, texts, whole
 
 # The most that is taken from strangers. Far more than a run holds, and far less than a machine.
 MAX_RUN_FILE = 1_000_000
@@ -100,7 +100,7 @@ _MORE = {
 }
 _CHECKS = {
     "filter": _WORD,
-    "verify": whole(1, 100),
+    "verify": either(whole(1, 100), LIKELIHOOD),
     "verify_rule": one_of(*RULES),
     "self_correct": one_of(*RULES),
     "balance": one_of("ask", "hold"),

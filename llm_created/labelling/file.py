@@ -22,7 +22,7 @@ from .votes import Labelled
 
 _WRITTEN = (".jsonl", ".json", ".csv", ".tsv")
 # What stands beside a record, and the label itself, whose column is the task's.
-_OURS = ("votes", "agreement", "explanation", "reason")
+_OURS = ("votes", "agreement", "probability", "explanation", "reason")
 _LABEL = ""
 
 
@@ -124,8 +124,11 @@ def _record(case: Case, one: Labelled | None, short: StoppedShort | None, ours: 
 
 
 def _voted(one: Labelled) -> dict[str, Any]:
-    """The label that most votes are for, and the votes."""
+    """The label that most votes are for, and the votes; or the likeliest, and its probability."""
     options, votes = one.row.options, Counter(vote for vote in one.votes if vote is not None)
+    if one.probability is not None:
+        likeliest = None if one.label is None else options[one.label]
+        return {_LABEL: likeliest, "probability": round(one.probability, 4) or None}
     said: dict[str, Any] = {_LABEL: None, "votes": {options[vote]: votes[vote] for vote in sorted(votes)}}
     said["agreement"] = None
     if one.label is not None:
@@ -136,7 +139,11 @@ def _voted(one: Labelled) -> dict[str, Any]:
 def _why(case: Case, one: Labelled | None, short: StoppedShort | None) -> str:
     if case.reason is not None:
         return f"{case.reason.code}: {case.reason.detail}"
-    return f"not labelled yet: {short}" if one is None else f"no majority of {len(one.votes)} votes"
+    if one is None:
+        return f"not labelled yet: {short}"
+    if one.probability is not None:
+        return f"no likelihoods in the reply ({one.unread[0]}), or two that are the same"
+    return f"no majority of {len(one.votes)} votes"
 
 
 def refuse(journal: Journal, path: Path, out: Path) -> None:

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from ..checks.judge import Judge
+from ..checks.likelihood import Likelihood
 from ..clients.base import Reply
 from ..creation import connect, define
 from ..creation import questions as asking
@@ -61,6 +62,7 @@ def labelling(
     votes: int = 1,
     shots: Shots | None = None,
     chain_of_thought: bool = False,
+    likelihood: bool = False,
 ) -> tuple[Labelling, Judge]:
     """Who labels, and how.
 
@@ -71,6 +73,7 @@ def labelling(
         votes (`int`, defaults to 1): calls for one row.
         shots (`Shots`, *optional*): demonstrations.
         chain_of_thought (`bool`, defaults to `False`): ask for an explanation before the answer.
+        likelihood (`bool`, defaults to `False`): read how likely each answer is, instead of asking for one.
 
     Raises:
         UsageError: there is no model, or something that it needs is missing or out of range.
@@ -80,10 +83,16 @@ def labelling(
         raise UsageError("which model should label? Give `model` NAME (`base_url` URL for a server of your own)")
     if not 1 <= votes <= 100:
         raise UsageError(f"`votes` takes the number of calls for each row, from 1 to 100, not {votes}")
+    if likelihood:
+        _alone(settings, votes, chain_of_thought)
     task, shots = source.task, shots or Shots()
     guide = define.guide_of(settings, source, "label") if source.guide or settings.description is not None else None
-    kind, about = "think" if chain_of_thought else "verify", guide.description.strip() if guide else ""
-    judge = Judge(task, kind, votes, "keep", about, shots.rows, shots.explained)
+    about = guide.description.strip() if guide else ""
+    if likelihood:
+        judge: Judge = Likelihood(task, "keep", about, shots.rows)
+    else:
+        kind = "think" if chain_of_thought else "verify"
+        judge = Judge(task, kind, votes, "keep", about, shots.rows, shots.explained)
     made = Labelling(
         task=task,
         example=None,
@@ -98,6 +107,17 @@ def labelling(
     )
     connect.ready(settings, made)
     return made, judge
+
+
+def _alone(settings: Settings, votes: int, chain_of_thought: bool) -> None:
+    """Say what does not go with likelihoods."""
+    if votes > 1:
+        raise UsageError(
+            f"`likelihood` takes one call for each row, and another would say the same: not {votes} `votes`"
+        )
+    if chain_of_thought:
+        raise UsageError("`likelihood` has nothing written: leave it out, or `chain_of_thought`")
+    settings.check_likelihood("`votes`")
 
 
 async def labels(
@@ -134,12 +154,12 @@ async def labels(
     distinct = {name: blind(rows[numbers[0]]) for name, numbers in places.items()}
     wanted = [(name, vote) for name in distinct for vote in range(judge.votes)]
     came: dict[str, dict[int, Reply]] = {name: {} for name in distinct}
-    vain, stop = Vain(made.task, settings.patience), stop or asyncio.Event()
+    vain, stop = Vain(judge, settings.patience), stop or asyncio.Event()
     tally.target, tally.expected_calls = len(rows), len(wanted)
 
     def ask(name: str, vote: int) -> asking.Question:
-        messages, schema = judge.ask(distinct[name], vote)
-        return asking.Question(messages, schema, judge.key(name, messages), vote)
+        asked = judge.ask(distinct[name], vote)
+        return asking.Question(asked.messages, asked.schema, judge.key(name, asked), vote, asked.choices, asked.empty)
 
     def begin() -> None:
         tally.started = time.monotonic()
@@ -159,7 +179,7 @@ async def labels(
                 in_order = [reply for _, reply in sorted(came.pop(name).items())]
                 for place in places[name]:
                     tally.kept += 1
-                    yield place, of_replies(made.task, blind(rows[place]), in_order)
+                    yield place, of_replies(judge, blind(rows[place]), in_order)
 
 
 def label_into(

@@ -31,6 +31,7 @@ def label_rows(
     votes: int = 1,
     shots: Iterable[Mapping[str, Any]] = (),
     chain_of_thought: bool = False,
+    likelihood: bool = False,
     name: str = "rows",
     allow_partial: bool = False,
     **settings: Any,
@@ -49,6 +50,8 @@ def label_rows(
         shots (`Iterable[Mapping[str, Any]]`, *optional*): labelled rows to show before each, perhaps with an
             `explanation` of their answer.
         chain_of_thought (`bool`, defaults to `False`): ask for an explanation before the answer.
+        likelihood (`bool`, defaults to `False`): read how likely each answer is off a model of this process,
+            instead of asking for one.
         name (`str`, defaults to `"rows"`): another name has a journal and caps of its own.
         allow_partial (`bool`, defaults to `False`): take what there is where a cap ended it.
         **settings: server and caps, as in [`Settings`]: `base_url`, `concurrency`, `max_cost`, `temperature` ...
@@ -56,7 +59,8 @@ def label_rows(
     Returns:
         `list[dict[str, Any]]`: every row in its order and as it was, with the label in the task's answer field (where
         any row has an answer already, `llm_` stands before its name), the number of `votes` for each option, the share
-        that agrees (`agreement`), the `explanation`, and where there is no label (it is `None`) the `reason`.
+        that agrees (`agreement`) or how likely the label is (`probability`), the `explanation`, and where there is no
+        label (it is `None`) the `reason`.
 
     Raises:
         UsageError: something in the call is missing or out of range.
@@ -87,7 +91,8 @@ def label_rows(
         stop.set()
 
     def label() -> tuple[list[Labelled | None], StoppedShort | None]:
-        made, judge = labelling(source, how, name=name, votes=votes, shots=shown, chain_of_thought=chain_of_thought)
+        asked_how: dict[str, Any] = {"chain_of_thought": chain_of_thought, "likelihood": likelihood}
+        made, judge = labelling(source, how, name=name, votes=votes, shots=shown, **asked_how)
         with asking.journal(KIND, made) as journal:
             return label_into(made, judge, asked, how, journal, watch)
 

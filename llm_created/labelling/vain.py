@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ..checks.answers import read_answer
+from ..checks.judge import Judge
 from ..clients.base import Reply
 from ..creation.progress import Tally
 from ..errors import StoppedShort
-from ..tasks.task import Row, Task
+from ..tasks.task import Row
 
 
 class Vain:
     """Counts the replies in a row that name no option.
 
     Args:
-        task (`Task`): the task.
+        judge (`Judge`): reads them.
         patience (`int`): how many of them are enough.
     """
 
-    def __init__(self, task: Task, patience: int) -> None:
-        self._task, self._patience, self._in_a_row, self._enough = task, patience, 0, False
+    def __init__(self, judge: Judge, patience: int) -> None:
+        self._judge, self._patience, self._in_a_row, self._enough = judge, patience, 0, False
 
     def counts(self, row: Row, reply: Reply) -> bool:
         """Take a reply into account, and say whether it is enough."""
-        vote, _ = read_answer(reply, row.options, self._task)
+        vote, _ = self._judge.read(row, reply)
         self._in_a_row = 0 if vote is not None else self._in_a_row + 1
         self._enough = self._enough or self._in_a_row >= self._patience
         return self._enough

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..checks.answers import read_answer
-from ..checks.judge import majority
+from ..checks.judge import Judge, majority
+from ..checks.likelihood import Likelihood, probabilities
 from ..clients.base import Reply
-from ..tasks.task import Row, Task
+from ..tasks.task import Row
 from ..utils.text import clean
 
 
@@ -21,6 +21,7 @@ class Labelled(NamedTuple):
         votes (`tuple[int | None, ...]`): the same for each vote, `None` where it names no option, or several.
         explanation (`str`): that of the first vote for the label, where one was asked for.
         unread (`tuple[str, ...]`): why the votes that are `None` name no option.
+        probability (`float`, *optional*): of the label, where likelihoods were read; 0 without a label.
     """
 
     row: Row
@@ -28,6 +29,7 @@ class Labelled(NamedTuple):
     votes: tuple[int | None, ...]
     explanation: str = ""
     unread: tuple[str, ...] = ()
+    probability: float | None = None
 
 
 class Steadiness(NamedTuple):
@@ -47,14 +49,18 @@ class Steadiness(NamedTuple):
     kappa: float | None
 
 
-def of_replies(task: Task, row: Row, replies: Sequence[Reply]) -> Labelled:
-    """What the replies say of a row of the task."""
-    read = [read_answer(reply, row.options, task) for reply in replies]
+def of_replies(judge: Judge, row: Row, replies: Sequence[Reply]) -> Labelled:
+    """What the replies to a judge say of a row."""
+    read = [judge.read(row, reply) for reply in replies]
     votes = tuple(vote for vote, _ in read)
     label = majority(votes)
     said = next((said for vote, said in read if said and vote == label), "") if label is not None else ""
     unread = (reply.reason or "unclear" for reply, vote in zip(replies, votes, strict=True) if vote is None)
-    return Labelled(row, label, votes, clean(said), tuple(unread))
+    found = Labelled(row, label, votes, clean(said), tuple(unread))
+    if not isinstance(judge, Likelihood):
+        return found
+    shares = probabilities(row, replies[0]) or []
+    return found._replace(explanation="", probability=0.0 if label is None else shares[label])
 
 
 def steadiness(counts: Sequence[Sequence[int]], same_labels: bool = True) -> Steadiness | None:

@@ -12,7 +12,7 @@ from typing import Any
 from ..analysis import measures
 from ..analysis.agreement import Verdicts
 from ..prompts import examples as prompt
-from ..runs.journal import KEPT, SURPLUS, UNJUDGED, Journal, TurnRecord
+from ..runs.journal import JUDGES, KEPT, SURPLUS, UNJUDGED, Journal, TurnRecord
 from ..runs.kept import placed
 from ..tasks.task import Reason, Row, Task
 from ..utils.text import clean
@@ -25,7 +25,7 @@ LONGEST, CUT = 20_000, 1_000
 # Rows that are compared with the formatting example.
 COMPARED = 5_000
 _EVERY = 100
-_JUDGED = {"self_correct", "verify", SURPLUS}
+_JUDGED = {*JUDGES, SURPLUS}
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 Progress = Callable[[int], None]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 from ..analysis import agreement
+from ..checks.judge import Judge
 from ..labelling.file import column
 from ..labelling.records import Case
 from ..labelling.votes import Labelled, steadiness
@@ -22,29 +23,33 @@ WIDTH = 80
 
 
 def report(
-    task: Task, cases: Sequence[Case], found: Mapping[int, Labelled | None], votes: int, journal: Journal
+    task: Task, cases: Sequence[Case], found: Mapping[int, Labelled | None], judge: Judge, journal: Journal
 ) -> Iterator[str]:
     """What a person is told at the end, in lines of at most 80 characters."""
     done = [(cases[place], one) for place, one in found.items() if one is not None]
     labelled = sum(one.label is not None for _, one in done)
-    stages = [f"{len(cases):,} rows read", f"{labelled:,} labelled", f"{len(done) - labelled:,} without a majority"]
+    without = "a label" if judge.kind == "likelihood" else "a majority"
+    stages = [f"{len(cases):,} rows read", f"{labelled:,} labelled", f"{len(done) - labelled:,} without {without}"]
     stages.append(f"{len(cases) - len(found):,} not readable")
     if len(found) > len(done):
         stages.append(f"{len(found) - len(done):,} not labelled yet")
     yield from wrap(" · ".join(stages), WIDTH, then="  ")
     yield from _reasons(cases, [one for _, one in done])
     yield from _distribution(task, [one for _, one in done])
-    if votes > 1:
+    if judge.votes > 1:
         yield from _steady(task, [one for _, one in done])
-    yield from _beside_given(task, cases, done)
+    yield from _beside_given(task, cases, done, judge)
     yield from cost_lines(journal, labelled, WIDTH)
 
 
-def _beside_given(task: Task, cases: Sequence[Case], done: Sequence[tuple[Case, Labelled]]) -> Iterator[str]:
+def _beside_given(
+    task: Task, cases: Sequence[Case], done: Sequence[tuple[Case, Labelled]], judge: Judge
+) -> Iterator[str]:
     """Labels that the file has: how the model's agree with them, and where those are."""
     given = [(case.given, one.label, json.dumps(one.votes)) for case, one in done if case.given is not None]
     if given:
-        first, *table = terminal.judged_lines(agreement.table("verify", task, given))
+        kind = "likelihood" if judge.kind == "likelihood" else "verify"
+        first, *table = terminal.judged_lines(agreement.table(kind, task, given))
         yield from ("", *wrap(first, WIDTH, then="  "), *(line[:WIDTH] for line in table))
     stray = [case for case in cases if case.stray]
     if given or stray:

@@ -21,8 +21,10 @@ from .readings import Reading, Which, meant, shown_target
 KEPT = "kept"
 # Of balance: a row whose label has had its share so far. Of all: a row that the run did not need before it ended.
 SURPLUS, UNJUDGED = "surplus", "unjudged"
+# Why a row that judges saw is not emitted: the one that was against it.
+JUDGES = ("self_correct", "verify", "likelihood")
 # What a reply may have given beside rows that are kept: pieces that are well formed.
-_GAVE = {KEPT, SURPLUS, UNJUDGED, "duplicate", "filter", "leaked", "near_duplicate", "verify", "self_correct"}
+_GAVE = {KEPT, SURPLUS, UNJUDGED, "duplicate", "filter", "leaked", "near_duplicate", *JUDGES}
 FILE_NAME = "journal.sqlite"
 _BATCH = 1_000
 

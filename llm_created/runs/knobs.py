@@ -27,6 +27,7 @@ class Knob(NamedTuple):
         usual (`Any`): what `None` stands for.
         paper (`Any`): what the EMNLP 2023 paper used, and `paper=True` sets.
         choices (`tuple[Any, ...]`): the values that it takes.
+        instead (`tuple[str, ...]`): words that may stand in place of a number.
         least, above, most (`float`, *optional*): bounds of a number.
         metavar (`str`): what stands for a value in the help of the command line.
         bare (`Any`): the value of the flag alone.
@@ -45,6 +46,7 @@ class Knob(NamedTuple):
     usual: Any = None
     paper: Any = None
     choices: tuple[Any, ...] = ()
+    instead: tuple[str, ...] = ()
     least: float | None = None
     above: float | None = None
     most: float | None = None
@@ -68,6 +70,12 @@ class Knob(NamedTuple):
         """The value that holds where none is given."""
         return self.usual if self.default is None else self.default
 
+    @property
+    def of_values(self) -> str:
+        """The type of what is given, but for words that stand in place of it."""
+        given = self.type.removesuffix(" | None")
+        return given.removesuffix(" | str") if self.instead else given
+
     def put(self, value: Any) -> str:
         """A value in words."""
         listed = ", ".join(map(str, value)) if isinstance(value, list) else value
@@ -79,15 +87,19 @@ class Knob(NamedTuple):
         Raises:
             UsageError: it is of another type, out of bounds, or none of the choices.
         """
-        kind = self.type.removesuffix(" | None")
+        kind = self.of_values
+        if isinstance(value, str) and value in self.instead:
+            return
         # True is an int to Python, and no number to a person.
         if kind in _KINDS and type(value) not in _KINDS[kind]:
-            raise UsageError(f"`{self.name}` must be {'an' if kind == 'int' else 'a'} {kind}, not {value!r}")
+            wanted = " or ".join((f"{'an' if kind == 'int' else 'a'} {kind}", *self.instead))
+            raise UsageError(f"`{self.name}` must be {wanted}, not {value!r}")
         if self.choices and value not in self.choices:
             known = ", ".join(one for one in self.choices if isinstance(one, str))
             raise UsageError(f"`{self.name}` must be one of {known}, not {value!r}")
         if kind in ("int", "float") and not self._within(value):
-            raise UsageError(f"`{self.name}` must be {self._bounds}, not {value}")
+            wanted = ", or ".join((self._bounds, *self.instead))
+            raise UsageError(f"`{self.name}` must be {wanted}, not {value}")
 
     def _within(self, value: float) -> bool:
         low = -math.inf if self.least is None else self.least

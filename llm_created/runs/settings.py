@@ -16,6 +16,13 @@ DEMO = "demo"
 LOCAL = "local"
 # What becomes of a row that judges do not confirm.
 RULES = ("drop", "relabel", "keep")
+_RULES_SAID = {
+    "drop": "a row stays if its answer is confirmed",
+    "relabel": "a row gets the answer that is held right, and without one it is left out",
+    "keep": "every row stays as it is",
+}
+# What `verify` may be instead of a number of votes.
+LIKELIHOOD = "likelihood"
 
 
 @dataclass
@@ -132,25 +139,21 @@ class Settings:
         None, EMISSION, "one call sees the answer and rechecks it; with targen `relabel` by default",
         choices=("off", *RULES), bare="relabel",
         card="self-correction", said="one call sees the answer and rechecks it: {self_correct}",
-        words={
-            "drop": "a row stays if its answer is confirmed",
-            "relabel": "a row gets the answer that is held right, and without one it is left out",
-            "keep": "every row stays as it is",
-        },
+        words=_RULES_SAID,
     )  # fmt: skip
-    verify: int = knob(
-        0, EMISSION, "blind votes of the model on each row's answer", metavar="N", least=0, most=100,
-        card="verification", said="{verify} on the answer: {verify_rule}",
-        words={1: "one blind vote"}, unit="{} blind votes",
+    verify: int | str = knob(
+        0, EMISSION, "blind votes of the model on each row's answer, or `likelihood`: how likely a model of this "
+        "process holds each option, for one forward pass", metavar="N", least=0, most=100, instead=(LIKELIHOOD,),
+        card="verification", said="{verify}: {verify_rule}",
+        unit="{} blind votes on the answer, more than half of which decide",
+        words={
+            1: "one blind vote on the answer",
+            LIKELIHOOD: "the model's own likelihood of each label, calibrated against an empty input",
+        },
     )  # fmt: skip
     verify_rule: str = knob(
-        "drop", EMISSION, "what becomes of a row that the votes do not confirm", choices=RULES,
-        words={
-            "drop": "a row stays if more than half are for its answer",
-            "relabel": "a row gets the answer that more than half are for, and without one it is left out",
-            "keep": "every row stays as it is",
-        },
-    )  # fmt: skip
+        "drop", EMISSION, "what becomes of a row that `verify` does not confirm", choices=RULES, words=_RULES_SAID
+    )
     balance: bool | str = knob(
         False, EMISSION, "labels even at every prefix: `ask` demands the one that is short, which makes another run; "
         "`hold` only holds rows back", choices=(False, True, "ask", "hold"), bare="ask",
@@ -182,9 +185,28 @@ class Settings:
         if inside and (self.serve is not None or self.base_url is not None):
             other = "serve" if self.serve is not None else "base_url"
             raise UsageError(f"`model` {self.model} {inside}: leave out `{other}`, or name a model of that server")
+        if self.verify == LIKELIHOOD:
+            self.check_likelihood("`verify`")
         for name, one in KNOBS.items():
             if one.paper is not None:
                 self.get(name)
+
+    def check_likelihood(self, votes: str) -> None:
+        """Say that a model tells no likelihoods, and that it may give `votes` N instead.
+
+        Raises:
+            UsageError: it is one of a server.
+        """
+        if self.model is not None and self.local is None and self.model != DEMO:
+            raise UsageError(
+                f"likelihood is read off a model of this process, and {self.model!r} is one of a server: give `model` "
+                f"local:NAME, or {votes} N votes"
+            )
+
+    @property
+    def votes(self) -> int:
+        """Calls that `verify` makes for each row."""
+        return 1 if isinstance(self.verify, str) else self.verify
 
     @property
     def local(self) -> str | None:

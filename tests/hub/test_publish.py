@@ -581,7 +581,11 @@ def test_a_published_file_decides_nothing_but_checks(world: World, writer: Write
         nobody = {"LLM_CREATED_CACHE": str(tmp_path / "runs")}
         return create(world, writer, tmp_path / "anew", "--from", "me/made", "-n", "8", **nobody)
 
-    one_line(changed({"verify": "many"}), 1, "emission.verify must be a whole number from 1 to 100, not 'many'")
+    one_line(
+        changed({"verify": "many"}),
+        1,
+        "emission.verify must be a whole number from 1 to 100, or likelihood, not 'many'",
+    )
     one_line(changed(["verify"]), 1, "emission must be an object, or null, not")
     # A key of whoever grows the run must not go where the file says.
     there = Writer()

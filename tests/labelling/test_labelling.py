@@ -347,7 +347,7 @@ def test_judges_ask_what_they_asked_before_there_were_shots() -> None:
     assert isinstance(row, Row)
     for kind, about, name in (("verify", "About rivers.", "874e7dec26bba195"), ("think", "", "87526c111d5f0dec")):
         judge = Judge(source.task, kind, 3, "keep", about)
-        assert judge.key(row.id, judge.ask(row, 1)[0]) == name
+        assert judge.key(row.id, judge.ask(row, 1)) == name
 
 
 def test_nothing_is_bought_twice(questions: Path, served: Serve) -> None:

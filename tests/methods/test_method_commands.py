@@ -73,7 +73,7 @@ def test_a_task_without_an_example(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         ("create rte --method targen --model demo --attributes a.json", "not with targen"),
         ("create csqa --model demo --balance", "each row of 'csqa' has its own options"),
-        ("create creak --model demo --verify -1", "--verify must be from 0 to 100, not -1"),
+        ("create creak --model demo --verify -1", "--verify must be from 0 to 100, or likelihood, not -1"),
         ("create creak --model demo --near-duplicates 2", "at most 1"),
         ("create rte --method targen --model demo --contexts 0", "--contexts must be from 1 to 100"),
         ("create creak --model demo --attributes there-is-none.json", "there-is-none.json"),

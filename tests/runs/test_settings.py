@@ -60,7 +60,7 @@ def test_what_others_list_of_settings_is_the_table() -> None:
         ({"num_rows": 0}, "`num_rows` must be at least 1, not 0", "-n must be at least 1, not 0"),
         ({"top_p": 0.0}, "`top_p` must be above 0 and at most 1, not 0.0", "--top-p must be above 0"),
         ({"timeout": -1.0}, "`timeout` must be a number above 0, not -1.0", "--timeout must be a number above 0"),
-        ({"verify": 101}, "`verify` must be from 0 to 100, not 101", "--verify must be from 0 to 100"),
+        ({"verify": 101}, "`verify` must be from 0 to 100, or likelihood, not 101", "--verify must be from 0 to 100"),
         ({"chains": 3, "paper": True}, "`paper=True` sets `chains` 1: leave out 3", "--paper sets --chains 1"),
         ({"max_cost": 1.0}, "give `price` IN,OUT", "give --price IN,OUT"),
         ({"near_duplicates": 2.0}, "`near_duplicates` must be above 0 and", "--near-duplicates must be above 0 and"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,8 @@ class DemoClient:
         messages = [dict(message) for message in request.messages]
         name = (self.seed, self.held_out, request.lane, request.key, request.occurrence, digest(messages))
         text, finish_reason = self._answer(messages, Random(repr(name)))
+        if request.choices:
+            text, finish_reason = _scored(text, request.choices), "scored"
         return Reply(text, estimate(messages, text), model="demo", finish_reason=finish_reason)
 
     def _answer(self, messages: list[dict[str, str]], rng: Random) -> tuple[str, str]:
@@ -77,6 +80,13 @@ class DemoClient:
             rows.append(_spoilt(row, fault, shape, asked))
             faults.append(fault)
         return _dress(rows, faults, rng)
+
+
+def _scored(text: str, choices: Sequence[str]) -> str:
+    """Likelihoods by which the answer that would have been written is the likeliest, whatever stands first."""
+    empty = [-1.0 - at for at in range(len(choices))]
+    scores = [one + 2.0 * (choice == text) for one, choice in zip(empty, choices, strict=True)]
+    return json.dumps({"scores": scores, "empty": empty})
 
 
 def _example(content: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from ...utils.text import digest
 from ..base import Reply, Request, Usage
@@ -20,6 +21,16 @@ from .load import load
 
 # A reply without a bound of its own: the longest of the built-in tasks' is half of it.
 MAX_TOKENS = 1024
+# Questions with nothing in their inputs whose scores are remembered: one for each order of fixed options.
+_EMPTIES = 256
+
+
+class _Scores(NamedTuple):
+    """Log-likelihoods, and how many tokens were read for them."""
+
+    nats: list[float]
+    prompt: int
+    choices: int
 
 
 class LocalClient:
@@ -62,6 +73,7 @@ class LocalClient:
         self._grammars = Grammars(self.loaded.tokenizer, model.config.get_text_config().vocab_size, self.loaded.ends)
         reader = (KeysAndValues if self.loaded.shares else Alone)(model, concurrency + 1)
         self._engine = Engine(reader, self._grammars, concurrency)
+        self._empties: dict[str, asyncio.Future[_Scores | None]] = {}
 
     @property
     def seconds(self) -> float:
@@ -85,6 +97,8 @@ class LocalClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for asked in [*self._empties.values()]:
+            asked.cancel()
         await asyncio.get_running_loop().run_in_executor(None, self._engine.close)
 
     async def complete(self, request: Request) -> Reply:
@@ -94,9 +108,14 @@ class LocalClient:
             RunFailed: the model broke, or a schema cannot be held.
         """
         request.attempt(False)
+        if request.choices:
+            return await self._scored(request)
         job = self._job(request)
         if job is None:
-            return Reply("", Usage(0, 0, False), "prompt_too_long", self.loaded.name)
+            return self._too_long()
+        return self._reply(await self._ended(job))
+
+    async def _ended(self, job: Job) -> Job:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Job] = loop.create_future()
         job.done = lambda one: _tell(loop, ended, one)
@@ -107,7 +126,51 @@ class LocalClient:
             job.abandoned = True
         if job.error is not None:
             raise job.error
-        return self._reply(job)
+        return job
+
+    async def _scored(self, request: Request) -> Reply:
+        """The likelihood of each choice, and that with nothing in the inputs where it is asked for."""
+        asked = [self._scores(request.messages, request.choices)]
+        asked += [self._of_empty(request.empty, request.choices)] if request.empty else []
+        found = await asyncio.gather(*asked)
+        if None in found:
+            return self._too_long()
+        scores = [one for one in found if one is not None]
+        usage = Usage(sum(one.prompt for one in scores), sum(one.choices for one in scores), False)
+        said = {"scores": scores[0].nats, "empty": scores[1].nats} if request.empty else scores[0].nats
+        loaded = self.loaded
+        return Reply(json.dumps(said), usage, model=loaded.name, fingerprint=loaded.format, finish_reason="scored")
+
+    async def _of_empty(self, messages: Sequence[Mapping[str, str]], choices: tuple[str, ...]) -> _Scores | None:
+        """As `_scores`, once for all who ask the same; who does not wait for the model itself has read nothing."""
+        name = digest([*(message["content"] for message in messages), *choices])
+        known = self._empties.get(name)
+        asked = known or asyncio.ensure_future(self._scores(messages, choices))
+        if known is None:
+            self._empties[name] = asked
+            asked.add_done_callback(lambda one: self._forget(name, one))
+            if len(self._empties) > _EMPTIES:
+                del self._empties[next(iter(self._empties))]
+        # Whoever leaves takes it from nobody else.
+        found = await asyncio.shield(asked)
+        return found._replace(prompt=0, choices=0) if known and found else found
+
+    def _forget(self, name: str, ended: asyncio.Future[_Scores | None]) -> None:
+        if ended.cancelled() or ended.exception() is not None:
+            self._empties.pop(name, None)
+
+    async def _scores(self, messages: Sequence[Mapping[str, str]], choices: tuple[str, ...]) -> _Scores | None:
+        """The log-likelihood of each choice after these messages, or `None`: there is no room for them."""
+        prompt = self._tokens(messages)
+        shared, rest = self._choices(choices)
+        prompt += shared
+        if len(prompt) + max(map(len, rest)) > self.loaded.context:
+            return None
+        job = await self._ended(Job(prompt, 0, 0, choices=rest))
+        return _Scores([round(score, 4) for score in job.scores], len(prompt), sum(map(len, rest)))
+
+    def _too_long(self) -> Reply:
+        return Reply("", Usage(0, 0, False), "prompt_too_long", self.loaded.name)
 
     def _job(self, request: Request) -> Job | None:
         """The request as tokens, or `None`: it leaves no room for a reply."""
@@ -121,10 +184,7 @@ class LocalClient:
         job = Job(
             prompt, room, seed, temperature=self._temperature, top_p=self._top_p, ends=frozenset(self.loaded.ends)
         )
-        if request.choices:
-            shared, job.choices = self._choices(request.choices)
-            job.prompt = [*prompt, *shared]
-        elif request.schema is not None and self._structured != "off":
+        if request.schema is not None and self._structured != "off":
             job.matcher = self._grammars.of(request.schema)
             # What the schema leaves no choice about need not be written: it is read with the prompt.
             forced = job.matcher.compute_ff_tokens()
@@ -158,10 +218,6 @@ class LocalClient:
     def _reply(self, job: Job) -> Reply:
         loaded = self.loaded
         usage = Usage(len(job.prompt) - len(job.forced), max(len(job.forced) + len(job.written), 1), False)
-        if job.choices:
-            scored = json.dumps([round(score, 4) for score in job.scores])
-            read = usage._replace(completion_tokens=sum(map(len, job.choices)))
-            return Reply(scored, read, model=loaded.name, fingerprint=loaded.format, finish_reason="scored")
         text = loaded.tokenizer.decode([*job.forced, *job.written], skip_special_tokens=True)
         reason = "" if text.strip() else "empty_reply"
         return Reply(text, usage, reason, loaded.name, loaded.format, job.finish)

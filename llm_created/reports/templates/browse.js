@@ -340,7 +340,7 @@ function family(title, found, empty) {
 
 // What judges said, one below the other; a piece that repeats a judged row was not judged itself.
 function judgedPart(place, piece, id) {
-  if (place.kind === "rejected" && !["self_correct", "verify", "surplus"].includes(piece[R_CODE])) return [];
+  if (place.kind === "rejected" && !["self_correct", "verify", "likelihood", "surplus"].includes(piece[R_CODE])) return [];
   const verdicts = verdictsOf(id);
   if (!verdicts.length) return [];
   const pairs = verdicts.map(([name, given, judged, votes, changed, why]) => [name, el("div", {},

@@ -317,9 +317,11 @@ function checked() {
     const most = differ.slice(0, 6).map(([given, judged, number]) => el("li", {}, "given ", said(given), ", judged ", said(judged), `: ${count(number)}`));
     if (differ.length > most.length) most.push(el("li", {}, `and ${plural(differ.length - most.length, "other pair")} of labels`));
     const votes = one.kind === "verify" ? ` All votes were the same on ${count(one.unanimous)} of ${plural(one.n, "row")}.` : "";
-    const what = one.kind === "verify"
-      ? "The model chose an answer without seeing the one that the row has at that point."
-      : "The model saw the answer that the row was given, and rechecked it.";
+    const what = {
+      verify: "The model chose an answer without seeing the one that the row has at that point.",
+      likelihood: "The answer is the one that the row's inputs make likeliest, beside how likely each is with empty inputs; p is its share.",
+      self_correct: "The model saw the answer that the row was given, and rechecked it.",
+    }[one.kind];
     by("judged-tables").append(el("div", { className: one.judged.length > 6 ? "card whole" : "card" },
       el("h3", {}, one.name[0].toUpperCase() + one.name.slice(1)),
       el("p", {}, `${one.said[0].toUpperCase()}${one.said.slice(1)}.${votes} ${what} Every row that was judged counts, kept or not.`),
