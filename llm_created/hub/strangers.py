@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import RunFailed, UsageError
 from ..runs.identity import MAX_CHAINS, METHODS, SELF_REFERENCE, STRATEGIES
-from ..runs.settings import DEMO, LIKELIHOOD, RULES
+from ..runs.settings import DEMO, LIKELIHOOD, RULES, Settings
 from ..tasks.task import Task
 from ..utils.text import shorten
 from .kinds import MAX_NAME, Kind, either, maybe, misfits, number, one_of, plain, text, texts, whole
@@ -204,6 +204,8 @@ def _together(about: dict[str, Any]) -> Iterator[str]:
     identity, labels = about["identity"], about["task"].get("labels") or ()
     if identity["model"] == DEMO:
         yield "its rows are the demo writer's: they are no data, and nobody publishes them"
+    if (about.get("emission") or {}).get("verify") == LIKELIHOOD and Settings(model=identity["model"]).local is None:
+        yield "its rows are said to be verified by likelihood, which a model of a server does not tell"
     if len(identity.get("attributes") or ()) * len(labels) > MAX_LABELLED:
         yield f"its attributes times its labels are more than {MAX_LABELLED:,}"
     if identity["example"] is None and not about["seed_from"] and identity["strategy"] in SELF_REFERENCE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -796,3 +797,35 @@ def test_the_demo_writer_labels_for_a_plumbing_check(questions: Path, capsys: py
     said = capsys.readouterr()
     assert "a plumbing check, and no label" in said.err and "free" in said.out
     assert len(lines_of(questions.with_name("questions-labelled.jsonl"))) == 20
+
+
+def test_likelihoods_label_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    records = [{"question": f"is {thing} cold", "Probability": "mine"} for thing in ("ice", "fire", "snow", "ice")]
+    path = write(tmp_path / "rows.jsonl", [*records, {"question": ""}])
+    line = [str(path), "--task", "boolq", "--model", "demo", "--likelihood"]
+    assert main(line) == 0
+    said = capsys.readouterr()
+    assert "3 calls to buy" in said.err and "4 labelled · 0 without a label · 1 not readable" in said.out
+    *written, unread = lines_of(tmp_path / "rows-labelled.jsonl")
+    assert [{name: one[name] for name in ("question", "Probability")} for one in written] == records
+    # The demo writer's likelihoods: one of two answers is e squared times as likely as without the question.
+    assert [one["llm_probability"] for one in written] == [0.8808] * 4
+    assert all(one["answer"] in ("True", "False") for one in written) and written[0] == written[3]
+    assert set(written[0]) == {"question", "Probability", "answer", "llm_probability"}
+    assert unread["answer"] is None and unread["reason"].startswith("empty_field")
+    before = (tmp_path / "rows-labelled.jsonl").read_bytes()
+    assert main(line) == 0 and "0 calls to buy" not in capsys.readouterr().err
+    assert (tmp_path / "rows-labelled.jsonl").read_bytes() == before
+    given = write(tmp_path / "given.jsonl", [{"question": "is ice cold", "answer": "True"}])
+    assert main([str(given), *line[1:]]) == 0
+    assert re.search(r"likelihood agrees with [01] of 1 given labels", capsys.readouterr().out)
+    assert lines_of(tmp_path / "given-labelled.jsonl")[0]["llm_answer"] == written[0]["answer"]
+
+
+def test_likelihoods_from_python_with_rows_to_learn_from() -> None:
+    shots = [{"question": "is snow cold", "answer": "True"}, {"question": "is fire cold", "answer": "False"}]
+    labelled = label_rows([{"question": "is ice cold"}], "boolq", model="demo", shots=shots, likelihood=True)
+    assert labelled[0]["answer"] in ("True", "False") and labelled[0]["probability"] == 0.8808
+    with pytest.raises(UsageError, match="'rule' is one of a server: give `model` local:NAME, or `votes` N votes"):
+        label_rows([{"question": "is ice cold"}], "boolq", model="rule", likelihood=True)
