@@ -31,8 +31,8 @@ class Scorer(Writer):
     """Writes as the law's writer does; in what it scores, the answer of every third question is another than the one
     that was given, and the option that stands last is by far the likeliest whatever the question is."""
 
-    def __init__(self, wait: float = 0.0, fail: float = 0.0, said: Callable[[Request], str] | None = None) -> None:
-        super().__init__(wait, fail)
+    def __init__(self, wait: float = 0.0, said: Callable[[Request], str] | None = None) -> None:
+        super().__init__(wait)
         self.said, self.scored = said, list[Request]()
 
     async def complete(self, request: Request) -> Reply:
@@ -45,7 +45,8 @@ class Scorer(Writer):
 
 
 def scores(request: Request) -> str:
-    question = json.loads(request.messages[-1]["content"])["question"]
+    question, nothing = (json.loads(said[-1]["content"])["question"] for said in (request.messages, request.empty))
+    assert question and not nothing
     right = " 1" if is_wrong(question) else " 0"
     empty = [-20.0] * (len(request.choices) - 1) + [-1.0]
     options = [json.loads(choice)["answer"] for choice in request.choices]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +55,7 @@ class DemoClient:
         name = (self.seed, self.held_out, request.lane, request.key, request.occurrence, digest(messages))
         text, finish_reason = self._answer(messages, Random(repr(name)))
         if request.choices:
-            text, finish_reason = _scored(text, request.choices), "scored"
+            text, finish_reason = _scored(text, request), "scored"
         return Reply(text, estimate(messages, text), model="demo", finish_reason=finish_reason)
 
     def _answer(self, messages: list[dict[str, str]], rng: Random) -> tuple[str, str]:
@@ -82,11 +81,11 @@ class DemoClient:
         return _dress(rows, faults, rng)
 
 
-def _scored(text: str, choices: Sequence[str]) -> str:
+def _scored(text: str, request: Request) -> str:
     """Likelihoods by which the answer that would have been written is the likeliest, whatever stands first."""
-    empty = [-1.0 - at for at in range(len(choices))]
-    scores = [one + 2.0 * (choice == text) for one, choice in zip(empty, choices, strict=True)]
-    return json.dumps({"scores": scores, "empty": empty})
+    empty = [-1.0 - at for at in range(len(request.choices))]
+    scores = [one + 2.0 * (choice == text) for one, choice in zip(empty, request.choices, strict=True)]
+    return json.dumps({"scores": scores, "empty": empty} if request.empty else scores)
 
 
 def _example(content: str) -> dict[str, Any]:
