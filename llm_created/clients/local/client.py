@@ -156,8 +156,8 @@ class LocalClient:
         return found._replace(prompt=0, choices=0) if known and found else found
 
     def _forget(self, name: str, ended: asyncio.Future[_Scores | None]) -> None:
-        if ended.cancelled() or ended.exception() is not None:
-            self._empties.pop(name, None)
+        if (ended.cancelled() or ended.exception() is not None) and self._empties.get(name) is ended:
+            del self._empties[name]
 
     async def _scores(self, messages: Sequence[Mapping[str, str]], choices: tuple[str, ...]) -> _Scores | None:
         """The log-likelihood of each choice after these messages, or `None`: there is no room for them."""
