@@ -9,7 +9,7 @@ from typing import Any
 from ..prompts import examples as prompt
 from ..runs.identity import METHODS
 from ..runs.knobs import EMISSION, IDENTITY
-from ..runs.settings import DEMO, KNOBS
+from ..runs.settings import DEMO, KNOBS, Settings
 from ..tasks import builtin as tasks
 from ..tasks.builtin import Source
 from ..tasks.guide import Guide
@@ -39,7 +39,8 @@ def again(
     words += ["--paper"] * paper
     words += _example_words(seed_from, paper)
     words += ["--model", identity["model"]]
-    words += [] if provider == "OpenAI" or identity["model"] == DEMO else ["--base-url", "URL"]
+    served = identity["model"] != DEMO and Settings(model=identity["model"]).local is None
+    words += ["--base-url", "URL"] if served and provider != "OpenAI" else []
     words += ["--method" if method else "--strategy", identity["strategy"], "-n", str(num_rows)]
     words += _number_words(identity, paper, method)
     words += _text_words(identity, paper, own.guide if own and method else None)

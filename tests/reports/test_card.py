@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +271,10 @@ def test_labels_fields_and_models_that_are_markup_break_neither_head_nor_tables(
         "agnews --method simprompt --instruction-extra FILE --model demo -n 5",
         "rte --method targen --self-correct off --model demo -n 5",
         "creak --balance --verify 3 --verify-rule keep --near-duplicates 0.9 --model demo -n 5",
+        pytest.param(
+            "creak --method simprompt --model local:some/model --verify likelihood --verify-rule relabel -n 5",
+            marks=pytest.mark.skipif(find_spec("llguidance") is None, reason="needs the extra local"),
+        ),
     ],
 )
 def test_the_command_that_makes_it_again_defines_the_same_run(
@@ -290,7 +295,8 @@ def test_the_command_that_makes_it_again_defines_the_same_run(
 
     settings, first = run(shlex.split(line))
     task = first.task if "task.json" not in line else own_task
-    said = again(json.loads(json.dumps(first.as_json)), task, 5, first.seed_from, named(settings, first), "OpenAI")
+    provider = "OpenAI" if "gpt" in line else "another"
+    said = again(json.loads(json.dumps(first.as_json)), task, 5, first.seed_from, named(settings, first), provider)
     program, command, *words = shlex.split(said)
     assert (program, command) == ("llm-created", "create")
     assert run(words)[1].digest == first.digest
