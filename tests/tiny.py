@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 from llm_created.tasks.task import Task
 
@@ -73,3 +74,56 @@ def rows_file(path: Path, task: Task, count: int, seed: int = 0, options: tuple[
                 row |= {"context": " ".join(chance.sample(WORDS[1:], 30))} if len(task.inputs) > 1 else {}
             lines.write(json.dumps(row) + "\n")
     return str(path)
+
+
+_TALK = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+
+
+def writer(folder: Path, kind: str = "llama", *, context: int = 2048, template: str | None = _TALK, **sizes: Any) -> str:
+    """Save a random causal LM with a tokenizer of bytes and a chat template: held to a schema, it writes rows.
+
+    Args:
+        folder (`Path`): where.
+        kind (`str`, defaults to `"llama"`): its `model_type`.
+        context (`int`, defaults to 2048): tokens that it takes.
+        template (`str`, *optional*): the chat template.
+        sizes (`Any`): more of its configuration.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    tokenizer = _of_bytes(template)
+    tokenizer.save_pretrained(folder)
+    end = tokenizer.convert_tokens_to_ids("<|end|>")
+    known = {
+        "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": context,
+        "bos_token_id": end, "eos_token_id": end, "pad_token_id": end,
+    }  # fmt: skip
+    if kind == "gpt2":
+        known = {"vocab_size": len(tokenizer), "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": context,
+                 "bos_token_id": end, "eos_token_id": end}  # fmt: skip
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **known | sizes))
+    # As drawn, a model believes next to nothing about what comes next: the greedy token would be a matter of rounding.
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() > 1:
+                weight *= 8
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+def _of_bytes(template: str | None) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=330, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator(['{"sentence": "a quiet film", "answer": "positive"}, {"question": "is it?"}'] * 3, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", chat_template=template)

@@ -15,6 +15,7 @@ from . import kept
 
 # How much a format, or sharing, may change what the model thinks comes next: nats a token, on `TEXT`.
 MOST_CHANGED = 0.02
+_SINGLE = 4  # tokens that are read one by one when sharing is tried
 TEXT = """\
 The committee met on Tuesday to decide whether the old bridge should be repaired or replaced. "It has stood for \
 ninety years," said the mayor, "and it will stand for ninety more if we look after it." {"sentence": "a quietly \
@@ -101,21 +102,30 @@ def shares(model: Any, tokens: Sequence[int]) -> bool:
     plain = _logits(model, tokens)
     if model._supports_attention_backend:
         model.set_attn_implementation(kept.NAME)
-        mine = _in_pieces(model, tokens)
-        if mine is not None and changed(plain, mine) <= MOST_CHANGED:
+        pieces = _in_pieces(model, tokens)
+        if pieces and all(changed(plain[at : at + len(one)], one) <= MOST_CHANGED for at, one in pieces):
             return True
         model.set_attn_implementation(before)
     return False
 
 
-def _in_pieces(model: Any, tokens: Sequence[int]) -> Tensor | None:
-    """The logits of a text that is read in pieces beside another one; `None` where the model does not take it so."""
+def _in_pieces(model: Any, tokens: Sequence[int]) -> list[tuple[int, Tensor]]:
+    """The logits of a text that is read in pieces beside another one, and where each begins; none where the model does
+    not take it so."""
     store, half = kept.KeysAndValues(model, 2), len(tokens) // 2
     with torch.inference_mode():
         try:
-            first = store.read([kept.Segment(0, 0, tokens[:half]), kept.Segment(1, 0, tokens[:half])], range(half))
-            one = store.read([kept.Segment(0, half, tokens[half : half + 1]), kept.Segment(1, half, [tokens[0]])], [0])
-            rest = store.read([kept.Segment(0, half + 1, tokens[half + 1 :])], range(len(tokens) - half - 1))
-        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError):
-            return None  # whatever the code of an architecture says when it is fed like this
-    return torch.cat([first, one, rest])
+            # The other one stands first, so that a state that runs on from it would show.
+            first = store.read(
+                [kept.Segment(1, 0, tokens[:half][::-1]), kept.Segment(0, 0, tokens[:half])], range(half, 2 * half)
+            )
+            # What writing is: one token after the other. A layer that forgets shows here, and hardly anywhere else.
+            single = [
+                store.read([kept.Segment(1, at, [tokens[0]]), kept.Segment(0, at, tokens[at : at + 1])], [1])
+                for at in range(half, half + _SINGLE)
+            ]
+            after = half + _SINGLE
+            rest = store.read([kept.Segment(0, after, tokens[after:])], range(len(tokens) - after))
+        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError):
+            return []  # whatever the code of an architecture says when it is fed like this
+    return [(0, first), (half, torch.cat(single)), (after, rest)]

@@ -33,8 +33,10 @@ class Grammars:
     """
 
     def __init__(self, tokenizer: Any, vocabulary: int, ends: Sequence[int]) -> None:
+        # Tokenizers may have words that the model has no logits for; those are never written.
+        self._wide = max(vocabulary, len(tokenizer))
         self._tokenizer = llguidance.hf.from_tokenizer(
-            tokenizer, n_vocab=vocabulary, eos_token=list(ends), slices=llguidance.LLTokenizer.json_slices()
+            tokenizer, n_vocab=self._wide, eos_token=list(ends), slices=llguidance.LLTokenizer.json_slices()
         )
         self._vocabulary = vocabulary
         self._known: dict[str, llguidance.LLMatcher] = {}
@@ -71,7 +73,7 @@ class Grammars:
         held = [(matcher, number) for number, matcher in enumerate(matchers) if matcher is not None]
         if not held:
             return None
-        words: NDArray[np.int32] = np.full((len(matchers), (self._vocabulary + 31) // 32), -1, dtype=np.int32)
+        words: NDArray[np.int32] = np.full((len(matchers), (self._wide + 31) // 32), -1, dtype=np.int32)
         self._executor.unsafe_compute_mask_ptr(held, words.ctypes.data, words.shape[1] * 4, len(matchers))
         bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")[:, : self._vocabulary]
         return torch.from_numpy(bits).bool()
