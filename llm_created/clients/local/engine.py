@@ -25,6 +25,9 @@ _CHUNK = 256
 # Prompts share what they begin with from so many tokens on; so many beginnings are kept.
 _SHARED = 24
 _PREFIXES = 8
+# Whatever code that is not ours can raise: somebody waits for an answer, and an end of the thread is none.
+_BROKEN = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, OSError,
+           RuntimeError, TypeError, ValueError)  # fmt: skip
 # Tokens that are summed together before one of them is looked for.
 _BLOCK = 256
 
@@ -115,7 +118,7 @@ class Engine:
         try:
             with torch.inference_mode():
                 self._step()
-        except (RuntimeError, ValueError, IndexError, TypeError, MemoryError) as error:
+        except _BROKEN as error:
             # What a model of somebody else's raises, out of memory first of all, is told to whoever waits.
             said = shorten(f"{type(error).__name__}: {error}", 200)
             more = "; lower `concurrency`" if "memory" in said.lower() else ""
