@@ -76,10 +76,15 @@ def rows_file(path: Path, task: Task, count: int, seed: int = 0, options: tuple[
     return str(path)
 
 
-_TALK = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+TALK = (
+    "{% for said in messages %}<|{{ said['role'] }}|>{{ said['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
 
 
-def writer(folder: Path, kind: str = "llama", *, context: int = 2048, template: str | None = _TALK, **sizes: Any) -> str:
+def writer(
+    folder: Path, kind: str = "llama", *, context: int = 2048, template: str | None = TALK, **sizes: Any
+) -> str:
     """Save a random causal LM with a tokenizer of bytes and a chat template: held to a schema, it writes rows.
 
     Args:
@@ -123,7 +128,12 @@ def _of_bytes(template: str | None) -> Any:
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
     trainer = trainers.BpeTrainer(
-        vocab_size=330, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=330,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
-    tokenizer.train_from_iterator(['{"sentence": "a quiet film", "answer": "positive"}, {"question": "is it?"}'] * 3, trainer)
+    tokenizer.train_from_iterator(
+        ['{"sentence": "a quiet film", "answer": "positive"}, {"question": "is it?"}'] * 3, trainer
+    )
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", chat_template=template)

@@ -116,6 +116,12 @@ def cost(spent: Spent, price: list[Any] | None) -> float | None:
     return None if price is None else Price(*price).of(spent.prompt_tokens, spent.completion_tokens)
 
 
+def compute_said(journal: Journal) -> str:
+    """What a model of this process took, in a few words; `""` where there was none."""
+    found = journal.get("compute")
+    return f"{found['seconds']:,.0f} s of compute ({found['format']} on {found['device']})" if found else ""
+
+
 def lost_said(spent: Spent, price: list[Any] | None) -> str:
     """What of the cost went into replies that may have been written and never came, in one line; `""` for nothing."""
     if not spent.lost:

@@ -78,7 +78,7 @@ def _propose(source: Source, settings: Settings, strategy: str) -> dict[str, Any
     identity = Identity(
         task=task,
         example=None,
-        model=settings.model,
+        model=settings.model_name or "",
         instruction=wanted,
         strategy="",
         temperature=float(settings.get("temperature")),

@@ -260,7 +260,8 @@ def _announce(output: Output, plan: Plan) -> None:
     dollars = f", about ${plan.dollars:.4f}" if plan.dollars else ""
     chains = plan.identity.chains if plan.identity.strategy in CHAINED else 0
     flight = f" ({chains} chains: {chains} requests in flight; --chains N for more)" if 0 < chains < plan.calls else ""
-    say(f"{replayed}about {plan.calls} calls to buy{dollars}{flight}")
+    wanted = f"to make, written by {plan.writer}" if plan.writer else f"to buy{dollars}"
+    say(f"{replayed}about {plan.calls} calls {wanted}{flight}")
     if plan.other_server:
         say(OTHER_SERVER)
     output.prepare()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from ..checks.chosen import Prepared, emission, prepare
 from ..clients.base import Client
 from ..clients.prices import Price, look_up_price, parse_price
 from ..errors import UsageError
-from ..runs.folders import cache_folder
+from ..runs.folders import cache_folder, run_folder
 from ..runs.identity import Identity
 from ..runs.journal import Journal
 from ..runs.settings import DEMO, Settings
@@ -71,7 +72,7 @@ def ready(settings: Settings, identity: Identity) -> Prepared:
     emission(settings, identity, prepared)
     Budget(max_cost=settings.max_cost, price=price(settings))
     if settings.local is not None:
-        _has_local()
+        _local_ready(settings, identity)
     elif settings.serve is not None:
         from ..clients.server import command
 
@@ -115,7 +116,7 @@ async def client(settings: Settings, identity: Identity, journal: Journal, stack
 
         return DemoClient(seed=identity.seed)
     if settings.local is not None:
-        return await stack.enter_async_context(_local(settings, identity, settings.local))
+        return await stack.enter_async_context(_local(settings, identity, settings.local, journal))
     from ..clients.openai import OpenAIClient
     from ..clients.rate_limits import Limits
 
@@ -148,23 +149,42 @@ async def client(settings: Settings, identity: Identity, journal: Journal, stack
     return await stack.enter_async_context(at(settings.base_url))
 
 
-def _has_local() -> None:
-    """Say what is missing before anything is written."""
+def about(client: Client) -> str:
+    """What writes, and where, of a model of this process; it is loaded for that, so that nobody waits unawares."""
+    return str(getattr(client, "about", ""))
+
+
+def _local_ready(settings: Settings, identity: Identity) -> None:
+    """Say what is missing before anything is written; a run that has begun may need the model no more."""
     missing = [name for name in ("torch", "transformers", "llguidance") if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(f"`model` local needs {', '.join(missing)}: pip install 'llm-created[local]'")
+    if settings.local is not None and not run_folder(identity.digest).exists():
+        from ..clients.local.client import load_once
+
+        load_once(settings.local, _models())
 
 
-def _local(settings: Settings, identity: Identity, name: str) -> LocalClient:
+def _models() -> Path:
+    return cache_folder() / "models"
+
+
+def _local(settings: Settings, identity: Identity, name: str, journal: Journal) -> LocalClient:
     from ..clients.local.client import LocalClient
+
+    before = (journal.get("compute") or {}).get("seconds", 0.0)
+
+    def computed(seconds: float, number_format: str, device: str) -> None:
+        journal.set("compute", {"seconds": round(before + seconds, 1), "format": number_format, "device": device})
 
     return LocalClient(
         name,
-        cache_folder() / "models",
+        _models(),
         temperature=identity.temperature,
         top_p=identity.top_p,
         max_tokens=settings.max_tokens,
         seed=identity.seed,
         structured=settings.structured,
         concurrency=settings.concurrency,
+        computed=computed,
     )

@@ -13,7 +13,7 @@ from ..methods.choose import strategy as strategy_of
 from ..methods.pool import Pool
 from ..prompts import examples as prompt
 from ..runs.identity import CHAINED, METHODS, SELF_REFERENCE, Identity, known_strategy
-from ..runs.settings import Settings
+from ..runs.settings import KNOBS, Settings
 from ..tasks.builtin import Source
 from ..tasks.guide import Guide
 from ..tasks.task import Row
@@ -32,7 +32,7 @@ def identity(settings: Settings, source: Source, strategy: str) -> Identity:
     _together(settings, source, strategy, balanced)
     shared: dict[str, Any] = {
         "task": source.task,
-        "model": settings.model,
+        "model": settings.model_name,
         "strategy": strategy,
         "num_examples": settings.get("num_examples"),
         "temperature": float(settings.get("temperature")),
@@ -106,6 +106,10 @@ def _by_example(settings: Settings, source: Source, balanced: bool) -> dict[str,
     }
 
 
+# What says nothing of a model of this process.
+_OF_SERVERS = ("api_key_env", "timeout", "send_seed", "rpm", "tpm", "max_cost")
+
+
 def without_effect(settings: Settings, strategy: str) -> list[str]:
     """A line for each setting that goes with another strategy or setting: who sets it believes in its effect."""
     strategy = known_strategy(strategy)
@@ -125,10 +129,12 @@ def without_effect(settings: Settings, strategy: str) -> list[str]:
         "verify_rule": ("`verify` N", settings.verify_rule != "drop" and not settings.verify),
         "leaks": ("`check_against`", settings.leaks != "drop" and not settings.check_against),
     }
+    if settings.local is not None:
+        alone |= dict.fromkeys(_OF_SERVERS, ("a server", True))
     return [
         f"`{name}` has no effect here: it goes with {with_what}"
         for name, (with_what, is_alone) in alone.items()
-        if is_alone and getattr(settings, name) is not None
+        if is_alone and getattr(settings, name) not in (None, KNOBS[name].default)
     ]
 
 

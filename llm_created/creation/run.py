@@ -37,6 +37,7 @@ class Plan:
         dollars (`float`, *optional*): what those calls may cost, by the size of the prompts and replies so far.
         changed_from (`str`): digest of a run that differs in its instruction alone, or `""`.
         other_server (`bool`): the replies so far are of another server behind the same model's name.
+        writer (`str`): what writes, of a model of this process, or `""`.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class Plan:
         dollars: float | None,
         changed_from: str,
         other_server: bool = False,
+        writer: str = "",
     ) -> None:
         self.identity, self.calls, self.replayed = identity, calls, replayed
         self.dollars, self.changed_from, self.other_server = dollars, changed_from, other_server
+        self.writer = writer
 
 
 async def rows(
@@ -83,7 +86,8 @@ async def rows(
             changed = "" if journal.num_replies() else same_but_instruction(identity)
             one = budget.expect(messages, identity.rows_per_turn)
             dollars = calls * budget.price.of(one.prompt_tokens, one.completion_tokens) if budget.price else None
-            bought = Plan(identity, calls, tally.replayed, dollars, changed, _other_server(settings, journal))
+            other, about = _other_server(settings, journal), connect.about(client)
+            bought = Plan(identity, calls, tally.replayed, dollars, changed, other, about)
             if before_buying is not None:
                 before_buying(bought)
             confirm(bought, settings.yes)

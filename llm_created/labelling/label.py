@@ -96,7 +96,7 @@ def labelling(
     made = Labelling(
         task=task,
         example=None,
-        model=settings.model,
+        model=settings.model_name or "",
         instruction=judge.instruction,
         strategy="",
         temperature=float(settings.get("temperature")),

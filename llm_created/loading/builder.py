@@ -113,7 +113,7 @@ class Builder(datasets.GeneratorBasedBuilder):  # type: ignore[misc]
         return [self.identity.as_json, features, settings.num_rows, caps, reading(settings, self.identity)]
 
     def _info(self) -> datasets.DatasetInfo:
-        about = f"written by {self.config.model} (llm-created, {self.config.name})"
+        about = f"written by {self.settings.model_name} (llm-created, {self.config.name})"
         if self.config.name == HUMAN:
             about = f"labelled by people. {sys.modules[type(self).__module__].__doc__ or ''}".strip()
         return datasets.DatasetInfo(description=f"{self.task.name}: {about}", features=self.task.features)

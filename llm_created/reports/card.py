@@ -14,6 +14,7 @@ from ..analysis.agreement import judged_tables
 from ..analysis.funnel import (
     balance,
     bounds_said,
+    compute_said,
     cost,
     funnel,
     held_back,
@@ -125,6 +126,7 @@ def facts(journal: Journal, task: Task, rows: Sequence[Row], options: Options) -
         "own": own,
         "own_dollars": cost(own, journal.get("price")),
         "price": journal.get("price"),
+        "compute": compute_said(journal),
         "dollars": cost(journal.spent(), journal.get("price")),
         "leaks": leaks_said(journal, count),
         "overlap": _overlap(options.overlap, journal.folder.name),

@@ -11,6 +11,7 @@ from ..analysis.funnel import (
     Funnel,
     balance,
     bounds_said,
+    compute_said,
     cost,
     leaks_said,
     lost_said,
@@ -132,7 +133,13 @@ def _seed(example: Row | None) -> dict[str, Any] | None:
 def _cost(journal: Journal, count: Funnel) -> dict[str, Any]:
     """What the run used over its whole life, retries and lost requests too."""
     spent, own, price = journal.spent(), spent_on_rows(journal), journal.get("price")
-    said = [lost_said(spent, price), outputs_said(journal), bounds_said(journal), servers_said(journal)]
+    said = [
+        compute_said(journal),
+        lost_said(spent, price),
+        outputs_said(journal),
+        bounds_said(journal),
+        servers_said(journal),
+    ]
     return spent._asdict() | {
         "dollars": cost(spent, price),
         "price": price,

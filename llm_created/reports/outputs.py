@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..analysis.funnel import bounds_said, cost, lost_said, outputs_said, servers_said, spent_on_rows
+from ..analysis.funnel import bounds_said, compute_said, cost, lost_said, outputs_said, servers_said, spent_on_rows
 from ..clients.prices import Price
 from ..runs.journal import Journal
 from ..runs.readings import Reading, Which
@@ -39,7 +39,7 @@ def cost_lines(journal: Journal, kept: int, width: int = 80) -> list[str]:
     if dollars is None or of_rows is None:
         line += " · price not known (--price IN,OUT)"
     elif Price(*price).free:
-        line += " · free"
+        line += f" · {compute_said(journal) or 'free'}"
     else:
         line += f" · ${dollars:,.4f}" + (f", ${of_rows / kept:,.6f} per kept row" if kept else "") + f" by {price[2]}"
     more = lost_said(spent, price), outputs_said(journal), bounds_said(journal), servers_said(journal)

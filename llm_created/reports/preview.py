@@ -140,7 +140,7 @@ def _cost(used: Sequence[Usage], price: Price | None) -> str:
     if price is None:
         return f"{tokens}; the price is not known (--price IN,OUT)"
     if price.free:
-        return f"{tokens}, free"
+        return f"{tokens}, {price.source}"
     return f"{tokens}, ${price.of(asked, got):,.4f} by {price.source}"
 
 

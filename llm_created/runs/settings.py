@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
@@ -213,6 +215,17 @@ class Settings:
         """What stands for a model of this process behind `local:`, `""` for the one in the box; else `None`."""
         head, _, name = (self.model or "").partition(":")
         return name if head == LOCAL else None
+
+    @property
+    def model_name(self) -> str | None:
+        """The model as runs, cards and the Hub name it: of a path its last part, and not where it lies."""
+        if not self.local:
+            return self.model
+        path = Path(self.local).expanduser()
+        if path.is_absolute() or self.local[0] in ".~" or path.suffix == ".gguf" or path.exists():
+            path = Path(os.path.abspath(path))
+            return f"{LOCAL}:{path.stem if path.suffix == '.gguf' else path.name}"
+        return self.model
 
     def get(self, name: str) -> Any:
         """A setting that `paper` decides, the user's, or the default."""

@@ -77,9 +77,7 @@ def test_requests_in_flight_together_get_the_tokens_that_each_gets_alone(tmp_pat
     model, asked, chance = loaded(tmp_path, kind, **KINDS[kind]), prompts(12), random.Random(1)
     assert model.shares is (kind not in ALONE)
     engine, scored = engine_of(model, 4), Job(list(asked[3]), 8, 0, choices=[[5, 6, 7], [9], [20, 21]])
-    jobs = [
-        Job(list(one), chance.choice([1, 4, 24]), 0, temperature=0.0, ends=frozenset(model.ends)) for one in asked
-    ]
+    jobs = [Job(list(one), chance.choice([1, 4, 24]), 0, temperature=0.0, ends=frozenset(model.ends)) for one in asked]
     rooms = [job.room for job in jobs]
     wait_for(engine, [*jobs[:7], scored, *jobs[7:]])
     from transformers import AutoModelForCausalLM

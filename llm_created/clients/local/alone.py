@@ -92,14 +92,15 @@ class Alone:
         self._most, half = 0, _TRIED // 2
         with torch.inference_mode():
             plain = self._forward(tokens, 0, None)[0]
-            for self._most in (2**31, 1) if self._kept else ():
+            for most in (2**31, 1) if self._kept else ():
+                self._most = most
                 try:
                     first, cache = self._fed(tokens[:half], 0, None)
                     again = torch.cat([first, self._fed(tokens[half:], half, copy.deepcopy(cache))[0]])
                 except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError):
                     continue  # whatever the code of an architecture says when it is fed like this
                 if cache is not None and float((again - plain).abs().max()) <= _CLOSE * float(plain.std()):
-                    return self._most
+                    return most
         return 0
 
     def prefix(self, tokens: Sequence[int], slot: int, before: Prefix | None) -> Prefix:

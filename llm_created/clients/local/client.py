@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -17,10 +17,11 @@ from .alone import Alone
 from .engine import Engine, Job
 from .grammar import Grammars
 from .kept import KeysAndValues
-from .load import load
+from .load import Loaded, load
 
 # A reply without a bound of its own: the longest of the built-in tasks' is half of it.
 MAX_TOKENS = 1024
+_TELL_EVERY = 5.0  # seconds of compute
 # Questions with nothing in their inputs whose scores are remembered: one for each order of fixed options.
 _EMPTIES = 256
 
@@ -49,9 +50,8 @@ class LocalClient:
         seed (`int`, defaults to 42): of all draws, with lane, words and number of a request.
         structured (`str`, defaults to `"auto"`): hold replies to their schemas, or `"off"`.
         concurrency (`int`, defaults to 32): requests that share a forward pass.
-
-    Raises:
-        UsageError: there is no such model, or it cannot be used here.
+        computed (`Callable[[float, str, str], None]`, *optional*): told now and then how many seconds were computed,
+            in which number format, and on what.
     """
 
     def __init__(
@@ -65,20 +65,33 @@ class LocalClient:
         seed: int = 42,
         structured: str = "auto",
         concurrency: int = 32,
+        computed: Callable[[float, str, str], None] | None = None,
     ) -> None:
-        self.loaded = _load(name, cache)
+        self._name, self._cache, self._concurrency = name, cache, concurrency
         self._temperature, self._top_p, self._seed = temperature, top_p, seed
         self._max_tokens, self._structured = max_tokens, structured
-        model = self.loaded.model
-        self._grammars = Grammars(self.loaded.tokenizer, model.config.get_text_config().vocab_size, self.loaded.ends)
-        reader = (KeysAndValues if self.loaded.shares else Alone)(model, concurrency + 1)
-        self._engine = Engine(reader, self._grammars, concurrency)
+        self._computed, self._told = computed or (lambda seconds, number_format, device: None), 0.0
         self._empties: dict[str, asyncio.Future[_Scores | None]] = {}
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The model: a run whose replies are all journaled asks nothing, and loads none."""
+        return load_once(self._name, self._cache)
+
+    @cached_property
+    def _grammars(self) -> Grammars:
+        model = self.loaded
+        return Grammars(model.tokenizer, model.model.config.get_text_config().vocab_size, model.ends)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        reader = (KeysAndValues if self.loaded.shares else Alone)(self.loaded.model, self._concurrency + 1)
+        return Engine(reader, self._grammars, self._concurrency)
 
     @property
     def seconds(self) -> float:
         """Seconds of compute so far."""
-        return self._engine.seconds
+        return self._engine.seconds if "_engine" in self.__dict__ else 0.0
 
     @property
     def waited(self) -> float:
@@ -99,13 +112,22 @@ class LocalClient:
     ) -> None:
         for asked in [*self._empties.values()]:
             asked.cancel()
-        await asyncio.get_running_loop().run_in_executor(None, self._engine.close)
+        if "_engine" in self.__dict__:
+            await asyncio.get_running_loop().run_in_executor(None, self._engine.close)
+            self._tell(0.0)
+
+    def _tell(self, every: float = _TELL_EVERY) -> None:
+        """What was computed so far: a kill loses the last seconds of it."""
+        if self.seconds > self._told + every:
+            self._told = self.seconds
+            self._computed(self.seconds, self.loaded.format, self.loaded.model.device.type)
 
     async def complete(self, request: Request) -> Reply:
         """Write one reply, or score the request's choices.
 
         Raises:
-            RunFailed: the model broke, or a schema cannot be held.
+            UsageError: there is no such model, or it cannot be used here.
+        RunFailed: the model broke, or a schema cannot be held.
         """
         request.attempt(False)
         if request.choices:
@@ -124,6 +146,7 @@ class LocalClient:
             await ended
         finally:
             job.abandoned = True
+        self._tell()
         if job.error is not None:
             raise job.error
         return job
@@ -175,9 +198,8 @@ class LocalClient:
     def _job(self, request: Request) -> Job | None:
         """The request as tokens, or `None`: it leaves no room for a reply."""
         prompt = self._tokens(request.messages)
-        room = self.loaded.context - len(prompt)
         bounds = [one for one in (self._max_tokens, request.max_tokens) if one is not None] or [MAX_TOKENS]
-        room = min(room, *bounds)
+        room = min(self.loaded.context - len(prompt), *bounds)
         if room < 1:
             return None
         seed = int(digest([self._seed, request.lane, request.key, request.occurrence], 16), 16)
@@ -187,9 +209,10 @@ class LocalClient:
         if request.schema is not None and self._structured != "off":
             job.matcher = self._grammars.of(request.schema)
             # What the schema leaves no choice about need not be written: it is read with the prompt.
-            forced = job.matcher.compute_ff_tokens()
-            job.matcher.consume_tokens(forced)
-            job.prompt, job.forced = [*prompt, *forced], list(forced)
+            forced = list(job.matcher.compute_ff_tokens())
+            if len(forced) < room:
+                job.matcher.consume_tokens(forced)
+                job.prompt, job.forced, job.room = [*prompt, *forced], forced, room - len(forced)
         return job
 
     def _choices(self, choices: Sequence[str]) -> tuple[list[int], list[list[int]]]:
@@ -224,7 +247,7 @@ class LocalClient:
 
 
 # Loading takes seconds, and one run after the other wants the same.
-_load = lru_cache(1)(load)
+load_once = lru_cache(1)(load)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[Job], job: Job) -> None:

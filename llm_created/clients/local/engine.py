@@ -276,7 +276,8 @@ class Engine:
                 job.finish = "stop"
         job.written += more
         job.pending += more
-        if not job.finish and len(job.written) >= job.room:
+        if len(job.written) > job.room or (len(job.written) == job.room and not job.finish):
+            del job.written[job.room :]
             job.finish = "length"
 
     def _end(self) -> None:

