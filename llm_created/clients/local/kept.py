@@ -102,7 +102,7 @@ class KeysAndValues:
             position_ids=torch.tensor([places], device=self._device),
             use_cache=False,
             cache=self,
-            logits_to_keep=torch.tensor(wanted, device=self._device),
+            logits_to_keep=torch.tensor(list(wanted), dtype=torch.long, device=self._device),
         ).logits[0]
         logits: Tensor = found.float().cpu()
         return logits
@@ -117,7 +117,9 @@ class KeysAndValues:
                 step.ends[segment.slot] = segment.start + count
             (step.single if count == 1 and segment.after is None else step.several).append((at, segment))
             at += count
-        step.kept, step.slots, step.columns = torch.tensor(kept, device=self._device).reshape(-1, 3).unbind(1)
+        step.kept, step.slots, step.columns = (
+            torch.tensor(kept, dtype=torch.long, device=self._device).reshape(-1, 3).unbind(1)
+        )
         if step.single:
             self._single(step)
         self._step = step
