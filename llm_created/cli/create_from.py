@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import UsageError
 from ..hub.fetched import Published, fetch
 from ..runs.knobs import IDENTITY
-from ..runs.settings import KNOBS, Settings
+from ..runs.settings import KNOBS, LOCAL, Settings
 
 # What a run is was published with it: these would make it another one.
 _DECIDED = (
@@ -34,7 +34,7 @@ def run_of(args: argparse.Namespace) -> tuple[Settings, Published]:
     settings = Settings.of(args)
     settings.check()
     found = fetch(args.from_repo, settings)
-    settings.model, settings.seed = found.identity.model, found.identity.seed
+    settings.model, settings.seed = _writer(settings, found), found.identity.seed
     settings.num_rows = settings.num_rows if args.num_rows is not None else found.num_rows
     taken = {name: found.checks[name] for name in _CHECKS if found.checks.get(name) and not getattr(settings, name)}
     # Some methods have a check by default, which these rows may not have passed.
@@ -49,11 +49,22 @@ def run_of(args: argparse.Namespace) -> tuple[Settings, Published]:
     return settings, replace(found, taken=taken, grows=args.num_rows is not None)
 
 
+def _writer(settings: Settings, found: Published) -> str:
+    """The model that is asked for what is new: the published one, or where a person here has it in a folder."""
+    wanted = found.identity.model
+    if settings.local is not None and settings.model_name != wanted:
+        raise UsageError(f"{found.name} is by {wanted!r}, and --model {settings.model} is another one: leave it out")
+    return settings.model or wanted
+
+
 def _refuse(args: argparse.Namespace) -> None:
     """Say what would make it another run."""
     for name in _DECIDED:
         # With --near-duplicates it is the model of that check.
-        if getattr(args, name) and not (name == "embedding_model" and args.near_duplicates is not None):
+        near = name == "embedding_model" and args.near_duplicates is not None
+        # Where a model of this process lies is nothing that is published.
+        here = name == "model" and str(args.model).partition(":")[0] == LOCAL
+        if getattr(args, name) and not near and not here:
             named = "the task" if name == "task" else f"`{name}`"
             raise UsageError(f"--from takes the run as it was published: leave out {named}")
 
@@ -72,11 +83,30 @@ def agreed(found: Published, settings: Settings, say: Callable[[str], None]) -> 
                 "can be made again, but not grown here"
             )
         asked.append(f"the embedding model {model!r} is loaded")
+    asked += _writer_taken(found, settings)
     asked += _votes_taken(found, max(settings.num_rows - found.num_rows, 0))
     if asked and not settings.yes:
         raise UsageError(f"{found.name}: beside the calls for rows, {'; and '.join(asked)}. Add --yes to agree")
     for one in asked:
         say(f"{found.name}: agreed with --yes: {one}")
+
+
+def _writer_taken(found: Published, settings: Settings) -> list[str]:
+    """The model that a stranger's run names, if it would be loaded in this process, and nobody here has named another
+    place for it.
+
+    Raises:
+        UsageError: it is no name on the Hub, or one that stands for a path of this machine.
+    """
+    name = settings.local
+    if not name or settings.model != found.identity.model:
+        return []
+    if not _HUB_MODEL.fullmatch(name) or Path(name).exists():
+        raise UsageError(
+            f"{found.name}: its rows are by {settings.model!r}, a model in a folder: say with --model local:FOLDER where "
+            "it is here"
+        )
+    return [f"the model {name!r} is loaded, which writes them here"]
 
 
 def _votes_taken(found: Published, rows: int) -> list[str]:

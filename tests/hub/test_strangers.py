@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tiny
 from hub import Hub
 from person import Done, one_line, outside, somebody, written
 from server import Server
@@ -428,6 +429,32 @@ def test_no_embedding_model_of_a_stranger_is_loaded(here: Here) -> None:
     assert "note: the published rows passed --near-duplicates 0.99 --embedding-model evil/model; no emb" in done.err
     done = taken(here.tree | near, "--near-duplicates", "0.99", "--embedding-model", "my/model", out="near")
     assert done.code == 0 and here.loaded == "my/model\n", done.err
+
+
+def test_no_model_that_a_stranger_names_is_loaded(here: Here, tmp_path: Path) -> None:
+    """Rows of a model in the publisher's process: where it lies is not told, and only a person says where it is here."""
+    pytest.importorskip("llguidance")
+    folder = Path(tiny.writer(tmp_path / "tiny-writer"))
+    line = ("create", "sst2", "--method", "simprompt", "--model", f"local:{folder}", "--max-tokens", "60", "-n", "4")
+    done = here.person(*line, "--with-journal", "--out", str(tmp_path / "rows"), "--push-to-hub", "me/local")
+    assert done.code == 0, done.err
+    files = here.hub.files("datasets/me/local")
+    assert not any(str(tmp_path).encode() in content for content in files.values())
+    mine = {"LLM_CREATED_CACHE": str(tmp_path / "runs")}
+
+    def taken(*more: str, **env: str) -> Done:
+        out = ("--out", str(tmp_path / "taken"), "--max-tokens", "60")
+        return here.person("create", "--from", "me/local", *more, *out, **mine | env)
+
+    done = taken()
+    assert done.code == 0 and "they are all 4 published ones" in done.err, done.err
+    one_line(taken("-n", "6"), 2, "the model 'tiny-writer' is loaded, which writes them here. Add --yes to agree")
+    one_line(taken("-n", "6", "--yes"), 2, "--model local:tiny-writer cannot be loaded: ")  # there is none on the Hub
+    one_line(taken("-n", "6", "--model", "local"), 2, "is by 'local:tiny-writer', and --model local is another one")
+    one_line(taken("--model", "other"), 2, "--from takes the run as it was published: leave out --model")
+    done = taken("-n", "6", "--model", f"local:{folder}")
+    assert done.code == 0 and len(written(tmp_path / "taken")) == 6, done.err
+    assert written(tmp_path / "taken")[:4] == written(tmp_path / "rows")
 
 
 def test_a_repository_is_refused_in_a_process_of_its_own(here: Here) -> None:

@@ -127,7 +127,7 @@ class LocalClient:
 
         Raises:
             UsageError: there is no such model, or it cannot be used here.
-        RunFailed: the model broke, or a schema cannot be held.
+            RunFailed: the model broke, or a schema cannot be held.
         """
         request.attempt(False)
         if request.choices:

@@ -27,8 +27,10 @@ _MISSING = (
 
 
 # What reading files of somebody else's raises.
-_UNREADABLE = (ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, OSError, RuntimeError,
-               SafetensorError, TypeError, UnpicklingError, ValueError)  # fmt: skip
+_UNREADABLE = (
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, OSError, RuntimeError),
+    *(SafetensorError, TypeError, UnpicklingError, ValueError),
+)
 
 
 class Loaded(NamedTuple):
@@ -85,23 +87,22 @@ def load(name: str, cache: Path, number_format: str | None = None) -> Loaded:
     model = _weights(place, wanted).to(device).eval()
     context = _context(model.config)
     try:
-        if not fit.causal(model, text[:context]):
-            raise UsageError(f"`model` local:{place.name} is no causal LM: it reads what comes later, too")
-        chosen = str(model.dtype).removeprefix("torch.")
+        causal, chosen = fit.causal(model, text[:context]), str(model.dtype).removeprefix("torch.")
         if device == "cpu":
             model, chosen = fit.for_cpu(model, text[:context], number_format)
         shares = fit.shares(model, text[:context])
     except _UNREADABLE as error:
         said = shorten(f"{type(error).__name__}: {error}", 160)
         raise UsageError(f"`model` local:{place.name} does not read a text here: {said}") from None
+    if not causal:
+        raise UsageError(f"`model` local:{place.name} is no causal LM: it reads what comes later, too")
     ends = _ends(model, tokenizer)
     return Loaded(model, shares, tokenizer, chosen, context, ends, place.name, place.where)
 
 
 def _usual(device: str) -> torch.dtype:
-    if device == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return torch.float16 if device == "mps" else torch.float32
+    half = torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
+    return torch.float32 if device == "cpu" else half
 
 
 def _tokenizer(place: _Place) -> Any:
@@ -201,7 +202,6 @@ def _read(place: _Place, of: Callable[[Any], Any], name: str, **more: Any) -> An
         # Said, because transformers asks at the terminal where it is not.
         return of(transformers).from_pretrained(place.where, trust_remote_code=False, **more)
     except _UNREADABLE as error:
-        # Whatever a repository of somebody else's holds.
         kind = "" if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: "
         said = shorten(f"{kind}{' '.join(str(error).split())}", 200)
         raise UsageError(f"`model` local:{name} cannot be loaded: {said}") from None
@@ -219,12 +219,10 @@ def _weights(place: _Place, kind: torch.dtype) -> Any:
     model, about = _read(
         place, lambda transformers: transformers.AutoModelForCausalLM, place.name, dtype=kind, output_loading_info=True
     )
-    if about["missing_keys"]:
+    if missing := about["missing_keys"]:
         # transformers draws them, and says so in a warning.
-        raise UsageError(
-            f"`model` local:{place.name} is no causal LM: {len(about['missing_keys'])} of its weights are not there, "
-            f"{min(about['missing_keys'])} is one"
-        )
+        found = f"{len(missing)} of its weights are not there, {min(missing)} is one"
+        raise UsageError(f"`model` local:{place.name} is no causal LM: {found}")
     return model
 
 
@@ -246,8 +244,7 @@ def _cached() -> int:
 
 
 def _context(config: Any) -> int:
-    text = config.get_text_config() if hasattr(config, "get_text_config") else config
-    return int(getattr(text, "max_position_embeddings", None) or 2048)
+    return int(getattr(config.get_text_config(), "max_position_embeddings", None) or 2048)
 
 
 def _ends(model: Any, tokenizer: Any) -> tuple[int, ...]:
