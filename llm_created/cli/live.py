@@ -42,7 +42,7 @@ def _spent(budget: Budget, expected_calls: int) -> list[str]:
     """Tokens, and dollars so far and expected where the price is known."""
     spent, dollars = budget.spent, budget.dollars
     parts = [f"{_short(spent.prompt_tokens + spent.completion_tokens)} tokens"]
-    if dollars is not None and spent.calls:
+    if dollars is not None and spent.calls and not (budget.price and budget.price.free):
         expected = dollars / spent.calls * (spent.calls + expected_calls)
         parts.append(f"{_dollars(dollars)} of ~{_dollars(expected)}")
     return parts

@@ -28,7 +28,7 @@ from llm_created.clients.local.grammar import Grammars  # noqa: E402
 from llm_created.clients.local.kept import KeysAndValues  # noqa: E402
 from llm_created.clients.local.load import Loaded, load  # noqa: E402
 from llm_created.errors import RunFailed  # noqa: E402
-from llm_created.prompts import examples as prompt  # noqa: E402
+from llm_created.prompts import schemas  # noqa: E402
 from llm_created.tasks.task import Task  # noqa: E402
 
 # By what is particular to each: sliding windows are shorter than what is read.
@@ -127,7 +127,7 @@ def wait_for(engine: Engine, jobs: Sequence[Job]) -> None:
 @pytest.fixture(autouse=True)
 def _exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """The numbers of a probe differ from one machine to the next."""
-    monkeypatch.setattr(client, "loaded", _load)
+    monkeypatch.setattr(client, "load_once", _load)
 
 
 @lru_cache(1)
@@ -163,23 +163,26 @@ TASKS = st.builds(
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(task=TASKS, chance=st.randoms(use_true_random=False))
-def test_what_ends_by_itself_is_of_the_schema(folder: str, task: Task, chance: random.Random) -> None:
+@given(task=TASKS, count=st.sampled_from([1, 1, 2]), chance=st.randoms(use_true_random=False))
+def test_what_ends_by_itself_is_of_the_schema(folder: str, task: Task, count: int, chance: random.Random) -> None:
     """A model of random numbers writes rows of the library's own schemas, their fields in order."""
     label = chance.choice(task.labels) if task.labels and chance.random() < 0.5 else None
-    replies = ask(folder, [said("a row", prompt.schema(task, label), number) for number in range(4)], max_tokens=150)
-    ended = [json.loads(reply.text)["examples"] for reply in replies if reply.finish_reason == "stop"]
+    schema = schemas.of_rows(task, count, label)
+    replies = ask(folder, [said("a row", schema, number) for number in range(4)], max_tokens=150)
     assert {reply.finish_reason for reply in replies} <= {"stop", "length"}
-    for row in (row for rows in ended for row in rows):
-        asked = [name for name in task.fields if name in row]
-        assert list(row) == asked and {*task.inputs, task.answer} <= {*row}
-        assert all(isinstance(row[name], str) for name in task.inputs)
-        assert label is None or row[task.answer] == label
-        assert task.labels is None or row[task.answer] in task.labels
+    for whole in (json.loads(reply.text) for reply in replies if reply.finish_reason == "stop"):
+        rows = [whole] if count == 1 else whole["examples"]
+        assert len(rows) == count
+        for row in rows:
+            assert list(row) == list(task.fields)
+            assert all(isinstance(row[name], str) for name in (*task.inputs, task.answer))
+            assert label is None or row[task.answer] == label
+            assert row[task.options] == list(task.labels) if task.labels else len(row[task.options]) >= 2
+            assert task.labels is None or row[task.answer] in task.labels
 
 
 def test_the_same_request_is_answered_alike_and_another_occurrence_otherwise(folder: str) -> None:
-    schema = prompt.schema(tiny.FIXED)
+    schema = schemas.of_rows(tiny.FIXED, 1)
     again = [ask(folder, [said("a row", schema, number)], max_tokens=60)[0] for number in (0, 1, 0)]
     assert again[0] == again[2] and again[0].text != again[1].text
     assert ask(folder, [said("a row", schema)], max_tokens=60, seed=7)[0].text != again[0].text
@@ -192,7 +195,7 @@ def test_the_same_request_is_answered_alike_and_another_occurrence_otherwise(fol
 def test_max_tokens_is_never_passed(folder: str) -> None:
     """What a schema forces counts, too."""
     for bound in (1, 2, 5, 9, 30):
-        requests = [said("a row", schema, max_tokens=bound) for schema in (prompt.schema(tiny.FIXED), None)]
+        requests = [said("a row", schema, max_tokens=bound) for schema in (schemas.of_rows(tiny.FIXED, 1), None)]
         for reply in [*ask(folder, requests, max_tokens=None), *ask(folder, requests[:1], max_tokens=bound)]:
             assert reply.usage.completion_tokens <= bound
             assert reply.finish_reason == "length" or reply.usage.completion_tokens < bound
@@ -210,7 +213,7 @@ def test_a_prompt_that_leaves_no_room_is_a_reply_with_a_reason(tmp_path: Path) -
 def test_choices_are_scored_in_nats_and_add_to_no_other(folder: str) -> None:
     choices = ('{"answer": "True"}', '{"answer": "False"}', '{"answer": "True, and more"}')
     asked = said("Is ice cold?", choices=choices)
-    requests = [asked, *(said("a row", prompt.schema(tiny.FIXED), number) for number in range(3))]
+    requests = [asked, *(said("a row", schemas.of_rows(tiny.FIXED, 1), number) for number in range(3))]
     beside, alone = ask(folder, requests)[0], ask(folder, [asked])[0]
     scores = json.loads(alone.text)
     assert json.loads(beside.text) == pytest.approx(scores, abs=1e-3) and beside.finish_reason == "scored"
@@ -236,6 +239,7 @@ def test_choices_are_scored_in_nats_and_add_to_no_other(folder: str) -> None:
 def test_a_model_that_raises_is_one_line_and_nobody_waits(
     folder: str, monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
 ) -> None:
+    _load(folder, Path(folder) / "cache")  # which reads a text
     read, calls = KeysAndValues.read, iter(range(100))
 
     def breaks(self: KeysAndValues, *given: Any) -> Any:
@@ -288,5 +292,5 @@ def test_more_words_than_logits(tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.add_tokens([f"<|more{number}|>" for number in range(70)])
     tokenizer.save_pretrained(folder)
-    reply = ask(folder, [said("a row", prompt.schema(tiny.FIXED))])[0]
+    reply = ask(folder, [said("a row", schemas.of_rows(tiny.FIXED, 1))])[0]
     assert reply.finish_reason in ("stop", "length") and "more" not in reply.text

