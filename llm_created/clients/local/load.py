@@ -26,7 +26,6 @@ _MISSING = (
 )
 
 
-# What reading files of somebody else's raises.
 _UNREADABLE = (
     *(ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, OSError, RuntimeError),
     *(SafetensorError, TypeError, UnpicklingError, ValueError),
