@@ -157,6 +157,7 @@ def test_ctrl_c_takes_in_what_is_on_its_way(folder: str, tmp_path: Path) -> None
 
 
 def test_two_datasets_at_once_in_one_process(folder: str) -> None:
+    llm_created.load_dataset("sst2", "simprompt", model="demo", num_rows=1)  # imports the builder's file, once
     found: dict[int, Any] = {}
 
     def read(seed: int) -> None:

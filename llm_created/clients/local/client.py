@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ...utils.text import digest
 from ..base import Reply, Request, Usage
+from . import asked
 from .alone import Alone
 from .engine import Engine, Job
 from .grammar import Grammars
@@ -110,8 +111,8 @@ class LocalClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for asked in [*self._empties.values()]:
-            asked.cancel()
+        for waiting in [*self._empties.values()]:
+            waiting.cancel()
         if "_engine" in self.__dict__:
             await asyncio.get_running_loop().run_in_executor(None, self._engine.close)
             self._tell(0.0)
@@ -184,8 +185,8 @@ class LocalClient:
 
     async def _scores(self, messages: Sequence[Mapping[str, str]], choices: tuple[str, ...]) -> _Scores | None:
         """The log-likelihood of each choice after these messages, or `None`: there is no room for them."""
-        prompt = self._tokens(messages)
-        shared, rest = self._choices(choices)
+        prompt = asked.prompt(self.loaded.tokenizer, messages)
+        shared, rest = asked.continuations(self.loaded.tokenizer, choices)
         prompt += shared
         if len(prompt) + max(map(len, rest)) > self.loaded.context:
             return None
@@ -197,7 +198,7 @@ class LocalClient:
 
     def _job(self, request: Request) -> Job | None:
         """The request as tokens, or `None`: it leaves no room for a reply."""
-        prompt = self._tokens(request.messages)
+        prompt = asked.prompt(self.loaded.tokenizer, request.messages)
         bounds = [one for one in (self._max_tokens, request.max_tokens) if one is not None] or [MAX_TOKENS]
         room = min(self.loaded.context - len(prompt), *bounds)
         if room < 1:
@@ -214,29 +215,6 @@ class LocalClient:
                 job.matcher.consume_tokens(forced)
                 job.prompt, job.forced, job.room = [*prompt, *forced], forced, room - len(forced)
         return job
-
-    def _choices(self, choices: Sequence[str]) -> tuple[list[int], list[list[int]]]:
-        """The tokens that all begin with, which are read with the prompt, and those of each behind them."""
-        tokens = [self.loaded.tokenizer.encode(choice, add_special_tokens=False) for choice in choices]
-        shared = min(len(one) - 1 for one in tokens)
-        while any(one[:shared] != tokens[0][:shared] for one in tokens):
-            shared -= 1
-        return tokens[0][:shared], [one[shared:] for one in tokens]
-
-    def _tokens(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
-        from jinja2 import TemplateError
-
-        tokenizer = self.loaded.tokenizer
-        try:
-            text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-        except TemplateError:
-            # Some templates know no system message: what it says stands before the user's then.
-            first, *rest = messages
-            if first["role"] != "system" or not rest:
-                raise
-            joined = {"role": "user", "content": f"{first['content']}\n\n{rest[0]['content']}"}
-            text = tokenizer.apply_chat_template([joined, *rest[1:]], tokenize=False, add_generation_prompt=True)
-        return list(tokenizer.encode(text, add_special_tokens=False))
 
     def _reply(self, job: Job) -> Reply:
         loaded = self.loaded
