@@ -25,6 +25,7 @@ from llm_created.checks.chosen import named
 from llm_created.checks.judge import Judge
 from llm_created.cli import create as commands
 from llm_created.cli.main import main, parser
+from llm_created.creation import connect
 from llm_created.creation.loop import create
 from llm_created.evaluation.scores import score
 from llm_created.reports import card, markdown
@@ -282,6 +283,7 @@ def test_the_command_that_makes_it_again_defines_the_same_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0")
+    monkeypatch.setattr(connect, "_local_ready", lambda settings, identity: None)  # which loads the model
     (tmp_path / "FOLDER").mkdir()
     rows = ({"question": f"Q{n}?", "options": list("abcde"), "label": "c"} for n in range(9))
     (tmp_path / "FOLDER" / "train.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
