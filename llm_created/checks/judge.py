@@ -91,7 +91,10 @@ class Judge:
 
     Attributes:
         instruction (`str`): the system message.
+        in_order (`bool`): its verdicts depend on those on the rows before, and are asked for in canonical order.
     """
+
+    in_order = False
 
     def __init__(
         self,
@@ -109,6 +112,9 @@ class Judge:
         self.instruction = f"{description}\n\n{_INSTRUCTIONS[kind]}" if description else _INSTRUCTIONS[kind]
         if self._explains and any(shot.id not in self._explained for shot in shots):
             self.instruction += _UNEXPLAINED
+
+    def begin(self) -> None:
+        """A run begins."""
 
     def key(self, row_id: str, asked: Asked) -> str:
         """The request's name in the journal: whatever else has the same words, the vote belongs to its row."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from ..checks.judge import Judge
 from ..clients.base import Reply, Request
+from ..errors import UsageError
 from ..methods.base import Turn
 from ..runs.journal import KEPT, SURPLUS, Journal, TurnRecord
 from ..tasks.task import Reason, Row, Task
@@ -80,6 +81,10 @@ class Emission:
         self, task: Task, journal: Journal, calls: Calls, tally: Tally, judges: Sequence[Judge], balance: bool
     ) -> None:
         self._task, self._journal, self._calls, self._tally, self.judges = task, journal, calls, tally, judges
+        if any(judge.in_order for judge in judges[:-1]):
+            raise UsageError("a judge whose verdicts depend on the rows before comes last")
+        for judge in judges:
+            judge.begin()
         self.last_judged = ""
         self.yields: deque[int] = deque(maxlen=_WINDOW)
         self._accepted: deque[int] = deque(maxlen=_WINDOW)
@@ -184,10 +189,16 @@ class Emission:
         return use
 
     def _judge(self, one: _Waiting) -> None:
-        """Come to a verdict if all replies are in."""
-        replies = [reply for reply in one.replies if reply is not None]
-        if len(replies) < len(one.replies):
+        """Come to a verdict if all replies are in; one that depends on the rows before comes when the row is next."""
+        if None in one.replies:
             return
+        if self.judges[one.judge].in_order:
+            one.done = True
+        else:
+            self._decide(one)
+
+    def _decide(self, one: _Waiting) -> None:
+        replies = [reply for reply in one.replies if reply is not None]
         judge, self.last_judged = self.judges[one.judge], replies[-1].text
         verdict = judge.verdict(one.row, replies)
         self._journal.judged(one.row_id, judge.kind, one.row.answer, verdict.judged, verdict.votes, verdict.detail)
@@ -211,6 +222,8 @@ class Emission:
     def _emit(self, one: _Waiting, now: MergedTurn) -> Iterator[Row]:
         """The row, unless a judge was against it or its label has had its share; and those it sets free."""
         self._settled += 1
+        if one.reason is None and one.judge < len(self.judges):
+            self._decide(one)
         if one.reason is not None:
             self._tally.reasons[one.reason.code] += 1
             one.merged.fates[one.index] = (one.reason.code, one.row_id, one.reason.detail)
