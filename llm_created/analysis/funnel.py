@@ -137,7 +137,7 @@ def bounds_said(journal: Journal) -> str:
     if not bounds:
         return ""
     most = " or ".join(f"{bound:,}" for bound in bounds)
-    return f"under the caps a reply may have up to {most} tokens: learnt from those that came (--max-tokens N sets it)"
+    return f"a reply may have up to {most} tokens, learnt from those that came (--max-tokens N sets it)"
 
 
 def spent_on_rows(journal: Journal) -> Spent:
