@@ -137,6 +137,47 @@ def test_a_verdict_by_hand(text: str) -> None:
     assert Likelihood(MOOD, "drop").verdict(moved.row, [said]).reason is None
 
 
+def test_what_a_model_leans_to_is_learnt_from_the_rows_before() -> None:
+    """It holds the first label likelier by five nats whatever the row; what the row says is one nat."""
+    one, alone = Likelihood(MOOD, "relabel"), Likelihood(MOOD, "relabel")
+    one.begin()
+    found, blunt = [], []
+    for number in range(80):
+        says = number % 3
+        row = row_of(f"text {number}", MOOD.labels[says if number % 5 else 0])  # type: ignore[index]
+        said = reply_about(row, [5.0 + (says == 0), float(says == 1), float(says == 2)])
+        found.append(one.verdict(row, [said]).row.answer == says)
+        blunt.append(alone.verdict(row, [said]).row.answer)
+    assert set(blunt) == {0}, "a row that belongs to no run is held against the empty question alone"
+    assert not all(found[:24]) and all(found[32:])
+    one.begin()
+    assert one.verdict(row, [said]).row.answer == 0, "another run, other rows"
+
+
+def test_verdicts_that_depend_on_the_rows_before_are_the_same_whatever_came_first(tmp_path: Path) -> None:
+    made = []
+    for concurrency, rows in (("1", "60"), ("40", "60"), ("40", "110")):
+        out = tmp_path / f"{concurrency}-{rows}"
+        line = ["create", "creak", "--model", "demo", "-n", rows, "--format", "jsonl", "--out", str(out)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LLM_CREATED_CACHE", str(tmp_path / concurrency))
+            how = ["--verify", "likelihood", "--verify-rule", "relabel", "--concurrency", concurrency]
+            assert main([*line, *how]) == 0
+        made.append((out / "train.jsonl").read_text("utf-8").splitlines())
+    assert made[0] == made[1] == made[2][:60]
+
+
+def test_such_a_judge_comes_last(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="comes last"):
+        run(
+            tmp_path / "a",
+            identity("naive"),
+            Writer(),
+            5,
+            judges=[Likelihood(TASK, "drop"), Judge(TASK, "verify", 1, "drop")],
+        )
+
+
 BROKEN = {
     "words": "good",
     "the answer": '{"answer": "good"}',
