@@ -480,6 +480,7 @@ def start(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.slow
 def test_files_that_cannot_grow(server: Server, cli: Cli) -> None:
     """A disk that is full for the journal, in mid-run: what was written before is not bought again."""
     server.reset(latency=0.01)
@@ -713,6 +714,7 @@ def test_a_second_interrupt_leaves_at_once(server: Server, cli: Cli) -> None:
     assert cli(*running.argv)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_real_second_process_is_told_while_the_first_goes_on(server: Server, cli: Cli) -> None:
     server.reset(latency=0.3)
     running = Running(server, n=100)

@@ -131,6 +131,7 @@ def test_every_way_of_asking_ends_by_itself(
     assert replies() > 0 and "Traceback" not in told.err
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_and_asks_nothing_twice(folder: str, tmp_path: Path) -> None:
     process = start(*argv(folder, tmp_path / "rows", 150, "--concurrency", "4"))
     until_replies(process, 20)

@@ -314,6 +314,7 @@ def _read_all(stream: int) -> None:
             pass
 
 
+@pytest.mark.slow
 def test_nohup_is_kept(server: Server, tmp_path: Path) -> None:
     server.reset(latency=0.2)
     command = [sys.executable, "-m", "llm_created", "create", "csqa", "--model", "m", "--base-url", server.url]

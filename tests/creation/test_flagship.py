@@ -134,6 +134,7 @@ def test_a_filter_is_added_to_a_finished_run_without_buying(server: Server, tmp_
     assert server.calls() == 0
 
 
+@pytest.mark.slow
 def test_a_changed_instruction_never_silently_buys_a_run_again(server: Server, tmp_path: Path) -> None:
     server.reset()
     guard = tmp_path / "guard.txt"

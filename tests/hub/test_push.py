@@ -129,6 +129,7 @@ def test_a_second_strategy_leaves_the_first_loadable(world: World) -> None:
     assert 'load_dataset("me/x", "naive")  # or "tree"' in text
 
 
+@pytest.mark.slow
 def test_a_run_that_has_grown_takes_its_own_place(world: World) -> None:
     assert world.create("--push-to-hub", "me/x").code == 0
     assert world.create("--push-to-hub", "me/x", rows=60).code == 0
@@ -171,7 +172,7 @@ def test_private_means_private(world: World) -> None:
     assert world.hub.files("datasets/me/open") == before
 
 
-@pytest.mark.parametrize("where", ["upload", "commit"])
+@pytest.mark.parametrize("where", [pytest.param("upload", marks=pytest.mark.slow), "commit"])
 def test_killed_half_way_and_run_again(where: str, world: World) -> None:
     assert world.create("--strategy", "naive", "--push-to-hub", "me/x").code == 0
     first = world.hub.files("datasets/me/x")
@@ -190,6 +191,7 @@ def test_killed_half_way_and_run_again(where: str, world: World) -> None:
     assert load(world, "me/x", "tree", "naive")[0] == {"train": written(world.folder / "other")}
 
 
+@pytest.mark.slow
 def test_errors_in_between_are_asked_again_and_there_is_one_commit(world: World) -> None:
     assert world.create().code == 0
     world.hub.reset(fail_first=1)
@@ -210,6 +212,7 @@ def test_a_commit_whose_answer_is_lost_is_not_made_twice(world: World) -> None:
     assert len(world.hub.repos()["datasets/me/x"][1]) == 2
 
 
+@pytest.mark.slow
 def test_a_hub_that_stays_broken_is_one_line(world: World) -> None:
     assert world.create().code == 0
     world.hub.reset(fail={"create": 500})
@@ -236,6 +239,7 @@ def test_somebody_elses_commit_in_between_is_kept(world: World) -> None:
     assert mine == tree
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("described", [True, False])
 def test_data_in_another_format_is_not_made_unreadable(described: bool, world: World) -> None:
     assert world.create().code == 0
@@ -257,6 +261,7 @@ def test_somebody_elses_run_in_between_is_not_overwritten(world: World) -> None:
     assert "README.md" not in world.hub.files("datasets/me/x")
 
 
+@pytest.mark.slow
 def test_somebody_who_never_stops_is_told(world: World) -> None:
     assert world.create().code == 0
     world.hub.reset(intrude=[{"a.txt": str(n)} for n in range(9)])
@@ -476,6 +481,7 @@ def test_what_is_on_the_hub_says_which_run_it_is(world: World) -> None:
     assert done.stdout.split() == ["40", "me/x", "m", run], done.stderr
 
 
+@pytest.mark.slow
 def test_a_published_split_stays_until_it_is_dropped(world: World) -> None:
     """A run that was pushed with a share and grows keeps it; `--validation 0` takes its files away in one commit."""
 

@@ -457,6 +457,7 @@ def test_no_model_that_a_stranger_names_is_loaded(here: Here, tmp_path: Path) ->
     assert written(tmp_path / "taken")[:4] == written(tmp_path / "rows")
 
 
+@pytest.mark.slow
 def test_a_repository_is_refused_in_a_process_of_its_own(here: Here) -> None:
     for change in (raw(DEEP), parquet(lambda t: t.append_column("x", pa.array([1] * 40)))):
         here.hub.put("datasets/me/x", here.tree | change(here.tree))

@@ -204,6 +204,7 @@ def test_a_given_answer_is_never_shown_and_decides_no_vote(tmp_path: Path, serve
         assert one["llm_votes"] == {one["llm_answer"]: 3}
 
 
+@pytest.mark.slow
 def test_few_shot(questions: Path, tmp_path: Path, served: Serve) -> None:
     server = served(is_long)
     others = [{"question": f"was there ever thing {n}", "label": n % 3 == 0} for n in range(12)]
@@ -248,6 +249,7 @@ def test_too_few_to_draw_from(questions: Path, tmp_path: Path, served: Serve, ca
     assert not server.asked
 
 
+@pytest.mark.slow
 def test_shots_from_the_human_training_split(questions: Path, shared: Path, served: Serve) -> None:
     server = served(is_long)
     assert call(questions, server, "--shots", 4, "--human-data", shared / "human") == 0
@@ -416,6 +418,7 @@ def until(done: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_killed_labelling_goes_on(questions: Path, served: Serve) -> None:
     def slowly(asked: Asked) -> str:
         time.sleep(0.05)

@@ -551,6 +551,7 @@ def test_a_stream_that_nobody_reads_gives_the_run_up(server: Server, monkeypatch
     assert server.calls() == calls
 
 
+@pytest.mark.slow
 def test_a_stream_left_open_at_the_end_of_a_script() -> None:
     code = """
 import llm_created
@@ -561,6 +562,7 @@ print(next(rows)["id"])
     assert done.returncode == 0 and done.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_streaming_dataset_can_be_pickled(example: Path) -> None:
     for path, how in (("csqa", {}), (example, {"label_space": "variable"})):
         streamed = demo(path, num_rows=30, streaming=True, split="train", **how)

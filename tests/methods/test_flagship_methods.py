@@ -54,6 +54,7 @@ def finish(server: Server, out: Path, task: str, rows: int, *more: str) -> list[
     return [json.loads(line) for line in (out / "train.jsonl").read_text("utf-8").splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", SUPERGLUE)
 def test_targen_on_each_of_its_tasks(
     task: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

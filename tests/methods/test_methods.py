@@ -364,7 +364,9 @@ def test_attributes_that_cannot_be_used_are_told_in_one_line(given: dict[str, An
 
 
 @pytest.mark.parametrize("strategy", ["naive", "random", "tree", *METHODS])
-@pytest.mark.parametrize("rule", ["drop", "relabel", pytest.param("keep", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "rule", ["relabel", *(pytest.param(rule, marks=pytest.mark.slow) for rule in ("drop", "keep"))]
+)
 def test_verdicts_change_what_is_emitted_and_buy_only_votes(strategy: str, rule: str, tmp_path: Path) -> None:
     who = identity(strategy)
     judges = [Judge(TASK, "self_correct", 1, rule), Judge(TASK, "verify", 3, "drop")]

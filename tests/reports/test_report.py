@@ -491,6 +491,7 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 )  # fmt: skip
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
+MOSTLY = ["desktop", pytest.param("phone", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")
@@ -588,7 +589,7 @@ def test_one_row_shows_its_parent_and_its_reply(browser: Any, fixed: Path, tmp_p
         assert page.evaluate("document.activeElement.id") == "rows-list"
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", MOSTLY)
 def test_hostile_text_is_shown_as_text_and_runs_nothing(
     browser: Any, hostile: Path, tmp_path: Path, width: str
 ) -> None:
@@ -605,7 +606,7 @@ def test_hostile_text_is_shown_as_text_and_runs_nothing(
         assert page.locator("main img, main svg, main script, h1 script").count() == 0
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", MOSTLY)
 def test_a_method_s_run_is_shown_without_an_example(browser: Any, tmp_path: Path, width: str) -> None:
     folder = of_method("targen", contexts=3, refused=f"Context: {HOSTILE[2]}")
     text = page_of(folder)
@@ -651,7 +652,7 @@ def test_a_method_s_run_is_shown_without_an_example(browser: Any, tmp_path: Path
         assert page.locator("main img, main svg, main script, main b, main i").count() == 0
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", MOSTLY)
 def test_attributes_are_shown_and_filtered_by(browser: Any, tmp_path: Path, width: str) -> None:
     attributes = {HOSTILE[0]: ["calm", HOSTILE[1]], "place": {label: ["here", "there"] for label in LABELS}}
     folder = of_method("tree", attributes=attributes, checks={}, num_examples=1)
@@ -688,7 +689,7 @@ def test_many_labels_scroll_inside_their_table(browser: Any, tmp_path: Path, wid
         assert page.locator("#rows-browser [role=status]").inner_text() == "20 of 60 rows"
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", MOSTLY)
 @pytest.mark.parametrize("number", [77, pytest.param(230, marks=pytest.mark.slow)])
 def test_every_label_has_its_bar_or_is_counted(browser: Any, tmp_path: Path, width: str, number: int) -> None:
     task = Task(

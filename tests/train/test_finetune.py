@@ -161,6 +161,7 @@ def test_micro_batches_and_gradient_checkpointing_change_nothing(place: Place) -
         assert largest_difference(place.weights("whole"), place.weights(name)) < 1e-4
 
 
+@pytest.mark.slow
 def test_bf16_trains(place: Place) -> None:
     result = place.train(epochs=6, mixed_precision="bf16")
     assert result["history"][-1]["loss"] < result["history"][0]["loss"]
