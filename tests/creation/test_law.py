@@ -22,7 +22,6 @@ from llm_created.creation.progress import Tally
 from llm_created.errors import RequestFailed
 from llm_created.runs.identity import SELF_REFERENCE, STRATEGIES
 
-
 QUICK = ("random", "tree", "targen", "attrprompt")
 SOME = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in STRATEGIES]
 
