@@ -54,7 +54,6 @@ def finish(server: Server, out: Path, task: str, rows: int, *more: str) -> list[
     return [json.loads(line) for line in (out / "train.jsonl").read_text("utf-8").splitlines()]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("task", SUPERGLUE)
 def test_targen_on_each_of_its_tasks(
     task: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -77,7 +76,7 @@ def test_targen_on_each_of_its_tasks(
 @pytest.mark.parametrize(
     ("task", "flags"),
     [
-        ("rte", "--method targen --verify 2"),
+        slow("rte", "--method targen --verify 2"),
         slow("agnews", "--method attrprompt --self-correct drop"),
         slow("sst2", "--method simprompt --balance"),
         slow("creak", "--strategy tree --balance --verify 1"),
