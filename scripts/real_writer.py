@@ -103,7 +103,7 @@ def create(cell: Cell, folder: Path, model: str) -> tuple[Path, dict[str, Any]]:
         if tokens
         else {}
     )
-    return out, took | {"code": code, "seconds": time.perf_counter() - started, "said": told.getvalue()[-600:]}
+    return out, took | {"code": code, "seconds": time.perf_counter() - started, "said": told.getvalue()[-2000:]}
 
 
 def _number(text: str) -> int:
@@ -231,7 +231,8 @@ def document(folder: Path, model: str) -> str:
         "per cent of a linear model on MiniLM embeddings, on human validation rows: the mean over the",
         "creation seeds, the lowest and the highest of them in brackets. `worth` is how many human rows,",
         "drawn ten times, score as high on average, between the sizes that were tried. A few seeds say",
-        "little about a difference of a few points, and a model of this size knows little.",
+        "little about a difference of a few points, and a model of this size knows little. Tokens and",
+        "seconds are those of the whole run so far, rows that a check left out among them.",
         "",
     ]
     for task in dict.fromkeys(one["task"] for one in created):
@@ -249,7 +250,7 @@ def _of_task(task: str, cells: list[dict[str, Any]], people: dict[tuple[str, int
     out += [
         ", ".join(f"{rows}: {statistics.fmean(s):.1f} ({min(s):.1f}-{max(s):.1f})" for rows, s in few.items()) + ".",
         "",
-        f"| method | rows | checks | seeds | tokens a row | seconds | {' | '.join(names)} | worth |",
+        f"| method | rows | checks | seeds | tokens a row | s of compute | {' | '.join(names)} | worth |",
         f"|---|--:|---|--:|--:|--:|{'--:|' * len(names)}--:|",
     ]
     groups: dict[tuple[str, int, str], list[dict[str, Any]]] = defaultdict(list)
@@ -264,7 +265,8 @@ def _of_task(task: str, cells: list[dict[str, Any]], people: dict[tuple[str, int
         tokens = [
             sum(m["took"].get(k, 0) for k in ("prompt_tokens", "completion_tokens")) / m["rows"] for m in members
         ]
-        seconds = statistics.fmean(m["took"]["seconds"] for m in members)
+        computed = [re.findall(r"([\d,.]+) s of compute", m["took"]["said"]) for m in members]
+        seconds = statistics.fmean(float(one[-1].replace(",", "")) if one else 0 for one in computed)
         kept_rows = statistics.fmean(m["rows"] for m in members)
         said = f"{rows}" if kept_rows == rows else f"{kept_rows:.0f} of {rows}"
         out.append(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -245,7 +246,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UsageError(f"{str(args.results)!r} holds no training of an encoder yet: run real_figures.py first")
         made = document(found, args.results)
         if args.out:
-            write(args.out, made)
+            # What real_writer.py put there is not of these results, and stays.
+            old = args.out.read_text("utf-8") if args.out.exists() else ""
+            write(args.out, made + "".join(re.findall(r"\n<!-- real_writer: .*?<!-- /real_writer -->\n", old, re.S)))
         else:
             out(*made.removesuffix("\n").split("\n"))
     except LLMCreatedError as error:

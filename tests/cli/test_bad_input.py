@@ -724,6 +724,7 @@ def test_a_real_second_process_is_told_while_the_first_goes_on(server: Server, c
     assert running.ended()[0] == 0 and len(rows()) == 100
 
 
+@pytest.mark.slow
 def test_a_failed_run_leaves_its_process_cleanly(server: Server) -> None:
     """While the libraries that the end would have needed are still being imported beside it."""
     server.reset(error="unauthorized")

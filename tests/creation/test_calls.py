@@ -264,6 +264,7 @@ def test_an_embedding_model_that_breaks_ends_the_run_in_a_line(error: BaseExcept
     assert len(run(tmp_path / "run", who, Writer(), 100)) == 100
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_no_embedding_model_is_one_line(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,7 +278,9 @@ def test_a_folder_that_is_no_embedding_model_is_one_line(
     assert code == 1 and said.splitlines()[-1].startswith("error: ") and "Traceback" not in said
 
 
-@pytest.mark.parametrize("number", ["SIGHUP", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "number", ["SIGHUP", *(pytest.param(one, marks=pytest.mark.slow) for one in ("SIGTERM", "SIGINT"))]
+)
 def test_a_signal_takes_in_what_is_on_its_way(number: str, server: Server, tmp_path: Path) -> None:
     server.reset(latency=0.6)
     command = [sys.executable, "-m", "llm_created", "create", "csqa", "--model", "m", "--base-url", server.url]

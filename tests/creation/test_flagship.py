@@ -97,6 +97,7 @@ def test_killed_at_random_points_and_resumed_it_gives_the_same_rows(
     assert twice <= kills * flight, "at most the calls in flight are paid twice"
 
 
+@pytest.mark.slow
 def test_growing_at_another_concurrency_keeps_the_first_rows(server: Server, tmp_path: Path) -> None:
     server.reset(shuffle=0.02, **FAULTS)
     small = finish(server, tmp_path / "out", "tree", 300, "--concurrency", "5")
@@ -116,6 +117,7 @@ def test_a_replay_makes_no_request(server: Server, tmp_path: Path) -> None:
     assert server.calls() == 0
 
 
+@pytest.mark.slow
 def test_a_filter_is_added_to_a_finished_run_without_buying(server: Server, tmp_path: Path) -> None:
     server.reset()
     (tmp_path / "my_checks.py").write_text(

@@ -94,6 +94,7 @@ def test_embeddings_answer_csqa(people: str) -> None:
     assert found.low > found.majority
 
 
+@pytest.mark.slow
 def test_machine_written_against_human_rows_on_a_task_of_the_users_own(
     shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -360,6 +361,7 @@ def test_unknown_features_are_said() -> None:
         choose("bert")
 
 
+@pytest.mark.slow
 def test_neither_torch_nor_datasets_is_imported(run: str) -> None:
     code = (
         "import sys; from llm_created.cli.main import main; code = main(sys.argv[1:]);"

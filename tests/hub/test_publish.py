@@ -165,6 +165,7 @@ def test_elsewhere_it_predicts_the_same_and_the_cards_code_runs(world: World) ->
         assert found["printed"].strip() == answer if name == "varied" else f"'label': '{answer}'" in found["printed"]
 
 
+@pytest.mark.slow
 def test_one_commit_and_nothing_of_this_machine(world: World) -> None:
     done = world.push("fixed", "me/x", "--license", "mit", "--language", "en", "--private")
     assert done.code == 0, done.err

@@ -431,6 +431,7 @@ def test_no_embedding_model_of_a_stranger_is_loaded(here: Here) -> None:
     assert done.code == 0 and here.loaded == "my/model\n", done.err
 
 
+@pytest.mark.slow
 def test_no_model_that_a_stranger_names_is_loaded(here: Here, tmp_path: Path) -> None:
     """Of a model in the publisher's process nobody learns where it lies, and only a person says where it is here."""
     pytest.importorskip("llguidance")

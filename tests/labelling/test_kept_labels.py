@@ -90,6 +90,7 @@ def test_it_gives_up_where_no_reply_names_an_option(tmp_path: Path, served: Serv
     assert sum(one["answer"] is not None for one in lines_of(tmp_path / "rows-labelled.jsonl")) == len(server.asked)
 
 
+@pytest.mark.slow
 def test_patience_is_chosen_and_a_good_reply_renews_it(tmp_path: Path, served: Serve, capsys: Any) -> None:
     server = served(lambda asked: "Hm." if int(asked.row["question"].split()[-1]) % 3 else answer("True"))
     path = write(tmp_path / "rows.jsonl", [{"question": f"is it {n}"} for n in range(60)])

@@ -777,6 +777,7 @@ def test_from_python_with_rows_to_learn_from(served: Serve) -> None:
         label_rows([{"question": QUESTIONS[0]}], "boolq", shots=[{"question": "is one"}], **how)
 
 
+@pytest.mark.slow
 def test_from_python_whoever_leaves_stops_the_asking(served: Serve) -> None:
     def slowly(asked: Asked) -> str:
         time.sleep(0.1)

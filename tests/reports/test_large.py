@@ -32,6 +32,7 @@ def blocks(path: Path) -> tuple[dict[str, Any], list[str]]:
     return data, replies
 
 
+@pytest.mark.slow
 def test_a_page_has_a_size_whatever_the_run_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, path = written(tmp_path, monkeypatch, 1_000, 16_000, 2)
     data, replies = blocks(path)

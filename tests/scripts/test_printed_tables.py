@@ -283,6 +283,7 @@ def test_nothing_to_show_is_one_line(script: str, tmp_path: Path, capsys: pytest
         assert told.out == "" and told.err.startswith("error: ") and told.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_figures_are_drawn(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     pytest.importorskip("sklearn")
@@ -359,6 +360,7 @@ def reproduce(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
     return run
 
 
+@pytest.mark.slow
 def test_reproduce_says_the_whole_grid_and_does_nothing(
     reproduce: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
@@ -379,6 +381,7 @@ def test_reproduce_says_the_whole_grid_and_does_nothing(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_reproduce_leaves_out_what_has_its_result(
     reproduce: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

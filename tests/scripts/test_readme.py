@@ -51,6 +51,7 @@ def run(line: list[str] | str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_code_prints_what_stands_below_it(folder: Path) -> None:
     code = [text for kind, text in BLOCKS if kind == "python"]
     printed = [BLOCKS[at + 1][1] for at, (kind, _) in enumerate(BLOCKS) if kind == "python"]

@@ -206,6 +206,7 @@ def test_what_cannot_be_swept(where: dict[str, Any], wrong: dict[str, Any], said
     assert str(told.value).startswith(said)
 
 
+@pytest.mark.slow
 def test_for_real_the_rungs_are_one_training(
     where: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
