@@ -266,7 +266,7 @@ def _of_task(task: str, cells: list[dict[str, Any]], people: dict[tuple[str, int
             sum(m["took"].get(k, 0) for k in ("prompt_tokens", "completion_tokens")) / m["rows"] for m in members
         ]
         computed = [re.findall(r"([\d,.]+) s of compute", m["took"]["said"]) for m in members]
-        seconds = statistics.fmean(float(one[-1].replace(",", "")) if one else 0 for one in computed)
+        seconds = statistics.fmean([float(one[-1].replace(",", "")) for one in computed if one] or [0])
         kept_rows = statistics.fmean(m["rows"] for m in members)
         said = f"{rows}" if kept_rows == rows else f"{kept_rows:.0f} of {rows}"
         out.append(
