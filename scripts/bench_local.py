@@ -127,7 +127,7 @@ async def ours(client: LocalClient, asked: list[Request]) -> tuple[float, list[R
 
 def bare(client: LocalClient, length: int) -> float:
     """Tokens a second of decode steps alone, the batch full, each with so many tokens before it."""
-    store = KeysAndValues(client.loaded.model, BATCH)
+    store = KeysAndValues(client.loaded.model)
     with torch.inference_mode():
         for slot in range(BATCH):
             store.read([Segment(slot, 0, [slot + 5] * length)], [0])

@@ -55,7 +55,7 @@ def loaded(folder: Path, kind: str = "llama", **sizes: Any) -> Loaded:
 
 
 def engine_of(model: Loaded, slots: int) -> Engine:
-    reader = (KeysAndValues if model.shares else Alone)(model.model, slots + 1)
+    reader = (KeysAndValues if model.shares else Alone)(model.model)
     grammars = Grammars(model.tokenizer, model.model.config.get_text_config().vocab_size, model.ends)
     return Engine(reader, grammars, slots)
 

@@ -27,18 +27,17 @@ class Alone:
 
     Args:
         model (`PreTrainedModel`): any causal LM.
-        slots (`int`): sequences at most.
     """
 
     shares = False
 
-    def __init__(self, model: Any, slots: int) -> None:
+    def __init__(self, model: Any) -> None:
         self._model, self._device = model, torch.device(model.device)
         known = inspect.signature(model.forward).parameters
         self._kept = next((name for name in _KEPT if name in known), "")
         self._places = "position_ids" in known
-        self._caches: list[Any] = [None] * slots
-        self._read: list[list[int]] = [[] for _ in range(slots)]
+        self._caches: dict[int, Any] = {}
+        self._read: dict[int, list[int]] = {}
         self._most = self._fits()
 
     def read(self, segments: Sequence[Segment], wanted: Sequence[int]) -> Tensor:
@@ -109,5 +108,4 @@ class Alone:
 
     def move(self, source: int, target: int, length: int) -> None:
         """Take what a slot holds to another one."""
-        self._caches[target], self._caches[source] = self._caches[source], None
-        self._read[target], self._read[source] = self._read[source], []
+        self._caches[target], self._read[target] = self._caches.pop(source, None), self._read.pop(source, [])

@@ -86,7 +86,7 @@ class LocalClient:
 
     @cached_property
     def _engine(self) -> Engine:
-        reader = (KeysAndValues if self.loaded.shares else Alone)(self.loaded.model, self._concurrency + 1)
+        reader = (KeysAndValues if self.loaded.shares else Alone)(self.loaded.model)
         return Engine(reader, self._grammars, self._concurrency)
 
     @property

@@ -72,13 +72,13 @@ class Engine:
     """Writes replies with a model in a thread of its own.
 
     Args:
-        reader (`KeysAndValues` or `Alone`): the model, with room for one sequence more than `slots`.
+        reader (`KeysAndValues` or `Alone`): the model.
         grammars (`Grammars`): what holds replies to schemas.
         slots (`int`): requests in flight at most.
 
     Attributes:
         seconds (`float`): spent in steps so far.
-        tokens (`int`): written so far.
+        mask_seconds (`float`): of these, spent waiting for masks.
     """
 
     def __init__(self, reader: KeysAndValues | Alone, grammars: Grammars, slots: int) -> None:
@@ -88,7 +88,7 @@ class Engine:
         self._prefixes: list[Prefix] = []
         self._recent: deque[list[int]] = deque(maxlen=2 * slots)
         self._arriving: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self.seconds, self.tokens, self.mask_seconds = 0.0, 0, 0.0
+        self.seconds = self.mask_seconds = 0.0
         self._thread = threading.Thread(target=self._run, name="local-model", daemon=True)
         self._thread.start()
 
@@ -153,7 +153,7 @@ class Engine:
         self._end()
 
     def _admit(self) -> None:
-        """Give free slots to those that wait, prompts of like length together."""
+        """Give free slots to those that wait, in their order: tokens of all lengths stand in one row."""
         while self._waiting and len(self._active) < self._slots:
             job = self._waiting.popleft()
             if job.abandoned:
@@ -190,8 +190,8 @@ class Engine:
         return made
 
     def _compute(self, tokens: Sequence[int], before: Prefix | None) -> Prefix:
-        spare, start = self._slots, len(before.tokens) if before else 0
-        own = list(tokens[start:])
+        # In the slot that is given out next: what it holds is written over.
+        spare, own = len(self._active), list(tokens[len(before.tokens) if before else 0 :])
         for at in range(0, len(own), _CHUNK):
             self._kept.read([Segment(spare, at, own[at : at + _CHUNK], before)], [0])
         return self._kept.prefix(tokens, spare, before)
@@ -257,7 +257,6 @@ class Engine:
 
     def _append(self, job: Job, token: int) -> None:
         """One more token, and those that the schema leaves no choice about."""
-        self.tokens += 1
         if token in job.ends:
             job.finish = "stop"
             return

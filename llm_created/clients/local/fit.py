@@ -122,7 +122,7 @@ def shares(model: Any, tokens: Sequence[int]) -> bool:
 def _in_pieces(model: Any, tokens: Sequence[int]) -> list[tuple[int, Tensor]]:
     """The logits of a text that is read in pieces beside another one, and where each begins; none where the model does
     not take it so."""
-    store, half = kept.KeysAndValues(model, 2), len(tokens) // 2
+    store, half = kept.KeysAndValues(model), len(tokens) // 2
     with torch.inference_mode():
         try:
             # The other one stands first, so that a state that runs on from it would show.

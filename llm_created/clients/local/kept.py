@@ -70,17 +70,16 @@ class Step:
 
 
 class KeysAndValues:
-    """Keys and values of up to `slots` sequences, grown as they need them, and the model that reads with them.
+    """Keys and values of sequences, with room for as many and as long ones as there were, and the model that reads.
 
     Args:
         model (`PreTrainedModel`): attends as `NAME` does.
-        slots (`int`): sequences at most.
     """
 
     shares = True
 
-    def __init__(self, model: Any, slots: int) -> None:
-        self._model, self._slots, self._device = model, slots, torch.device(model.device)
+    def __init__(self, model: Any) -> None:
+        self._model, self._device = model, torch.device(model.device)
         self._layers: dict[int, tuple[Tensor, Tensor]] = {}
         self._step = Step()
 
@@ -152,9 +151,8 @@ class KeysAndValues:
 
     def move(self, source: int, target: int, length: int) -> None:
         """Take what a slot holds to another one, so that those in use stay together."""
-        for pair in self._layers.values():
-            for one in pair:
-                one[target, :, :length] = one[source, :, :length]
+        for one in (one for pair in self._layers.values() for one in pair if length):
+            one[target, :, :length] = one[source, :, :length]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, how: How) -> Tensor:
         """Attention of one layer: queries `[heads, tokens, size]` over what is kept, which the new keys and values
@@ -181,13 +179,14 @@ class KeysAndValues:
 
     def _stored(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """What a layer keeps, with room for what comes."""
-        width = max(self._step.ends.values(), default=0)
-        pair = self._layers.get(layer)
-        if pair is None or pair[0].shape[2] < width:
-            wide = (width // _GROW + 1) * _GROW
-            grown = tuple(one.new_zeros(self._slots, one.shape[0], wide, one.shape[2]) for one in (key, value))
+        ends, pair = self._step.ends, self._layers.get(layer)
+        slots, _, width, _ = pair[0].shape if pair is not None else (0, 0, 0, 0)
+        if pair is None or max(ends.values(), default=0) > width or max(ends, default=0) >= slots:
+            wide = max(width, (max(ends.values(), default=0) // _GROW + 1) * _GROW)
+            many = max(slots, max(ends, default=0) + 1)
+            grown = tuple(one.new_zeros(many, one.shape[0], wide, one.shape[2]) for one in (key, value))
             for old, new in zip(pair or (), grown, strict=False):
-                new[:, :, : old.shape[2]] = old
+                new[:slots, :, :width] = old
             pair = grown[0], grown[1]
             self._layers[layer] = pair
         return pair
