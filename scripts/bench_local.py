@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import resource
-import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import psutil
 import torch
 from transformers import AutoModelForCausalLM, LogitsProcessor
 
@@ -139,9 +139,25 @@ def bare(client: LocalClient, length: int) -> float:
     return BATCH / sorted(times)[len(times) // 2]
 
 
-def memory() -> float:
-    """The most that this process has held, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+class Memory(threading.Thread):
+    """The most that this process holds while it is watched, beyond what it held before, in MB."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._held = psutil.Process().memory_info
+        self._before = self._most = self._held().rss
+        self._ended = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        """Look every tenth of a second."""
+        while not self._ended.wait(0.1):
+            self._most = max(self._most, self._held().rss)
+
+    def grown(self) -> float:
+        """End watching."""
+        self._ended.set()
+        return (self._most - self._before) / 2**20
 
 
 def measured(model: str, rows: int, say: Callable[[str], None]) -> None:
@@ -152,9 +168,9 @@ def measured(model: str, rows: int, say: Callable[[str], None]) -> None:
         async with LocalClient(name, cache_folder() / "models", max_tokens=LONGEST, concurrency=BATCH) as client:
             # The first requests pay for kernels that are chosen once.
             await ours(client, requests(4))
-            before, base = client.seconds, memory()
+            before, memory = client.seconds, Memory()
             speed, replies = await ours(client, asked)
-            return client, speed, replies, client.seconds - before, memory() - base, client.waited
+            return client, speed, replies, client.seconds - before, memory.grown(), client.waited
 
     client, speed, replies, seconds, grown, waited = asyncio.run(run())
     lengths = [reply.usage.prompt_tokens + reply.usage.completion_tokens for reply in replies]

@@ -1,1 +1,1 @@
-"""The command line: one file a command."""
+"""The command line: its words, and what is said while a run goes on."""

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from llm_created import Identity, Journal, Row, StoppedShort, Task
 from llm_created.analysis import diversity
 from llm_created.analysis.ledger import AXES, Entry, Ledger, figures
-from llm_created.cli.compare import compare
+from llm_created.cli.commands.compare import compare
 from llm_created.cli.main import main
 from llm_created.clients.base import Reply, Request, Usage
 from llm_created.clients.prices import Price

@@ -23,7 +23,7 @@ from llm_created.analysis.agreement import judged_tables
 from llm_created.analysis.funnel import funnel
 from llm_created.checks.chosen import named
 from llm_created.checks.judge import Judge
-from llm_created.cli import create as commands
+from llm_created.cli.commands import create as commands
 from llm_created.cli.main import main, parser
 from llm_created.creation import connect
 from llm_created.creation.loop import create

@@ -22,7 +22,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 def test_a_run_at_80_columns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llm_created.cli import runs
+    from llm_created.cli.commands import runs
 
     monkeypatch.setattr(runs, "terminal_width", lambda: 80)
     assert main(["create", "creak", "--model", "demo", "-n", "60", "--out", str(tmp_path / "rows")]) == 0
@@ -88,7 +88,7 @@ def test_hostile_text_cannot_reach_the_terminal(tmp_path: Path, capsys: pytest.C
 
 def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str, width: int = 80) -> str:
     """What a command says, none of it wider than the terminal; the lines for shells that end `create` left out."""
-    from llm_created.cli import runs
+    from llm_created.cli.commands import runs
 
     monkeypatch.setattr(runs, "terminal_width", lambda: width)
     assert main(line.split()) == 0

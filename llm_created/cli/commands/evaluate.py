@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from ..tasks import builtin as tasks
-from ..utils.console import out
+from ...tasks import builtin as tasks
+from ...utils.console import out
 
 
 def evaluate(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created evaluate RUN --on TEST ...`: a linear model on the rows, and its score."""
-    from ..evaluation import trial, trial_results
-    from ..reports import trial_table
+    from ...evaluation import trial, trial_results
+    from ...reports import trial_table
 
     if args.results:
         trial_results.check(args.on)

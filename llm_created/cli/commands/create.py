@@ -10,35 +10,36 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..checks.chosen import Prepared, self_correct
-from ..creation.connect import budget, client, price, ready
-from ..creation.define import identity, without_effect
-from ..creation.loop import create as create_rows
-from ..creation.progress import Tally
-from ..creation.run import OTHER_SERVER, Plan, rows
-from ..data.writer import Output
-from ..errors import StoppedShort, UsageError
-from ..hub.push import to_hub
-from ..reports import card
-from ..reports import terminal as shown
-from ..reports.preview import preview as preview_lines
-from ..runs.folders import check_name, run_folder
-from ..runs.identity import CHAINED, METHODS, Identity
-from ..runs.journal import Journal
-from ..runs.kept import kept_rows
-from ..runs.settings import Settings
-from ..tasks import builtin as known
-from ..tasks.builtin import Source
-from ..utils.console import out, say
-from ..utils.files import read_text
-from ..utils.text import nearest, slug
-from . import flags, runs
-from .going_on import ask_again, command, goes_on, moved, names
-from .live import on_interrupt, watch
-from .main import parser
+from ...checks.chosen import Prepared, self_correct
+from ...creation.connect import budget, client, price, ready
+from ...creation.define import identity, without_effect
+from ...creation.loop import create as create_rows
+from ...creation.progress import Tally
+from ...creation.run import OTHER_SERVER, Plan, rows
+from ...data.writer import Output
+from ...errors import StoppedShort, UsageError
+from ...hub.push import to_hub
+from ...reports import card
+from ...reports import terminal as shown
+from ...reports.preview import preview as preview_lines
+from ...runs.folders import check_name, run_folder
+from ...runs.identity import CHAINED, METHODS, Identity
+from ...runs.journal import Journal
+from ...runs.kept import kept_rows
+from ...runs.settings import Settings
+from ...tasks import builtin as known
+from ...tasks.builtin import Source
+from ...utils.console import out, say
+from ...utils.files import read_text
+from ...utils.text import nearest, slug
+from .. import flags
+from ..going_on import ask_again, command, goes_on, moved, names
+from ..live import on_interrupt, watch
+from ..words import parser
+from . import runs
 
 if TYPE_CHECKING:
-    from ..hub.fetched import Published
+    from ...hub.fetched import Published
 
 
 def _tell(text: str) -> None:
@@ -210,7 +211,7 @@ def fill(asked: _Asked, journal: Journal, output: Output, name: str | None) -> S
     """Write the rows; what a published run has is made again first. Returns why there are too few."""
     settings, made, published, prepared = asked
     if published:
-        from ..hub.published import as_here, made_again
+        from ...hub.published import as_here, made_again
         from .create_from import agreed
 
         again, said, lacking = made_again(published, settings, journal, prepared, name)

@@ -7,21 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..creation import connect, define
-from ..creation import questions as asking
-from ..creation.calls import key_of
-from ..errors import RunFailed, UsageError
-from ..methods.attributes import dimensions
-from ..prompts import schemas
-from ..prompts.examples import Message, objects
-from ..runs.identity import METHODS, Identity
-from ..runs.settings import Settings
-from ..tasks.builtin import Source
-from ..tasks.task import Reason, Task
-from ..utils import console
-from ..utils.files import read_json, write_json
-from ..utils.text import scalar, shorten, slug
-from .main import parser
+from ...creation import connect, define
+from ...creation import questions as asking
+from ...creation.calls import key_of
+from ...errors import RunFailed, UsageError
+from ...methods.attributes import dimensions
+from ...prompts import schemas
+from ...prompts.examples import Message, objects
+from ...runs.identity import METHODS, Identity
+from ...runs.settings import Settings
+from ...tasks.builtin import Source
+from ...tasks.task import Reason, Task
+from ...utils import console
+from ...utils.files import read_json, write_json
+from ...utils.text import scalar, shorten, slug
+from ..words import parser
 
 _INSTRUCTION = """\
 You help to plan a dataset. {description}

@@ -8,17 +8,17 @@ import sys
 import time
 from pathlib import Path
 
-from ..analysis.funnel import cost, funnel
-from ..errors import LLMCreatedError, UsageError
-from ..reports import terminal as shown
-from ..reports.table import table
-from ..runs.folders import all_runs, cache_folder, find
-from ..runs.journal import Journal
-from ..runs.lock import RunLock
-from ..tasks import builtin as known
-from ..tasks.builtin import Source
-from ..tasks.task import Task
-from ..utils.console import out, say
+from ...analysis.funnel import cost, funnel
+from ...errors import LLMCreatedError, UsageError
+from ...reports import terminal as shown
+from ...reports.table import table
+from ...runs.folders import all_runs, cache_folder, find
+from ...runs.journal import Journal
+from ...runs.lock import RunLock
+from ...tasks import builtin as known
+from ...tasks.builtin import Source
+from ...tasks.task import Task
+from ...utils.console import out, say
 
 
 def terminal_width() -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..errors import UsageError
-from ..hub.push import to_hub
-from ..runs.folders import RUN_FILE, find
-from ..utils.console import out, say
-from . import flags
+from ...errors import UsageError
+from ...hub.push import to_hub
+from ...runs.folders import RUN_FILE, find
+from ...utils.console import out, say
+from .. import flags
 
 
 def push(args: argparse.Namespace, argv: list[str]) -> int:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import UsageError
-from ..hub.fetched import Published, fetch
-from ..runs.knobs import IDENTITY
-from ..runs.settings import KNOBS, LOCAL, Settings
+from ...errors import UsageError
+from ...hub.fetched import Published, fetch
+from ...runs.knobs import IDENTITY
+from ...runs.settings import KNOBS, LOCAL, Settings
 
 # What a run is was published with it: these would make it another one.
 _DECIDED = (

@@ -7,18 +7,18 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from ..creation import questions as asking
-from ..data.sources import public_name
-from ..errors import StoppedShort
-from ..labelling import file as labels_file
-from ..labelling import records
-from ..labelling.label import KIND, label_into, labelling
-from ..labelling.votes import Labelled
-from ..reports.labels import report
-from ..runs.settings import DEMO, Settings
-from ..tasks import builtin as tasks
-from ..utils import console
-from .live import watched
+from ...creation import questions as asking
+from ...data.sources import public_name
+from ...errors import StoppedShort
+from ...labelling import file as labels_file
+from ...labelling import records
+from ...labelling.label import KIND, label_into, labelling
+from ...labelling.votes import Labelled
+from ...reports.labels import report
+from ...runs.settings import DEMO, Settings
+from ...tasks import builtin as tasks
+from ...utils import console
+from ..live import watched
 
 _DEMO = " (the demo writer's word on rows is a plumbing check, and no label)"
 

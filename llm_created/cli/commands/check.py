@@ -9,16 +9,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..checks.audit import Finding, Found, read, search
-from ..checks.leakage import NUM_WORDS, EvaluationSets
-from ..checks.near_duplicates import NearDuplicates
-from ..errors import UsageError
-from ..reports.table import bars
-from ..runs.identity import DEFAULT_EMBEDDING_MODEL
-from ..tasks import builtin as tasks
-from ..utils import files
-from ..utils.console import fit, out, wrap
-from ..utils.progress import Progress
+from ...checks.audit import Finding, Found, read, search
+from ...checks.leakage import NUM_WORDS, EvaluationSets
+from ...checks.near_duplicates import NearDuplicates
+from ...errors import UsageError
+from ...reports.table import bars
+from ...runs.identity import DEFAULT_EMBEDDING_MODEL
+from ...tasks import builtin as tasks
+from ...utils import files
+from ...utils.console import fit, out, wrap
+from ...utils.progress import Progress
 
 _WIDTH = 80
 _EXAMPLES = 3

@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
-from ..reports.html import GENERATOR, parts, write
-from ..runs.folders import find
-from ..tasks.task import Task
-from ..utils.console import out, say
-from ..utils.progress import Progress
-from ..utils.text import slug
+from ...errors import UsageError
+from ...reports.html import GENERATOR, parts, write
+from ...runs.folders import find
+from ...tasks.task import Task
+from ...utils.console import out, say
+from ...utils.progress import Progress
+from ...utils.text import slug
 
 _RESULTS = "results"
 
@@ -57,7 +57,7 @@ def _check(path: Path) -> None:
 
 def _scores(root: str | None, run: str) -> list[dict[str, Any]]:
     """The scores in the folder that was named; else those in `results`, if they are there and can be read."""
-    from ..evaluation.run_scores import score_lines
+    from ...evaluation.run_scores import score_lines
 
     if root is not None:
         return score_lines(root, run)

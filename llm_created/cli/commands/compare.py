@@ -9,15 +9,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ..analysis.ledger import Ledger, figures
-from ..errors import RunFailed, UsageError
-from ..evaluation.features import Embeddings
-from ..evaluation.run_scores import score_lines
-from ..reports.comparison import RESULTS, amount, as_markdown, as_text, equal_budget, lines_of, same_task, told
-from ..runs.folders import Found, find
-from ..runs.identity import DEFAULT_EMBEDDING_MODEL
-from ..tasks.task import Row
-from ..utils.console import out
+from ...analysis.ledger import Ledger, figures
+from ...errors import RunFailed, UsageError
+from ...evaluation.features import Embeddings
+from ...evaluation.run_scores import score_lines
+from ...reports.comparison import RESULTS, amount, as_markdown, as_text, equal_budget, lines_of, same_task, told
+from ...runs.folders import Found, find
+from ...runs.identity import DEFAULT_EMBEDDING_MODEL
+from ...tasks.task import Row
+from ...utils.console import out
 
 
 def compare(args: argparse.Namespace, argv: list[str]) -> int:

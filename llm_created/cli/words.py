@@ -1,0 +1,161 @@
+"""The words of the command line: commands, flags and their help."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from functools import cache
+
+from ..utils import console
+from . import flags
+
+_EPILOG = """\
+one formatting example in, a dataset out:
+  llm-created create csqa --model demo -n 200                 # no key, built-in writer
+  llm-created create csqa --model gpt-4o-mini -n 200          # with OPENAI_API_KEY set
+  llm-created create --example my.json --label-space variable --model NAME --base-url http://localhost:8000/v1
+"""
+
+
+@cache
+def parser() -> tuple[console.Parser, Mapping[str, console.Parser]]:
+    """The whole command line, and each command's own."""
+    parser = console.Parser(
+        prog="llm-created",
+        description="Datasets written by an LLM from one formatting example.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=console.Parser)
+    create = commands.add_parser("create", help="write a dataset; the same command resumes, a larger -n grows it")
+    _task(create)
+    flags.run(create)
+    create.add_argument("--out", help="folder for the rows (default: created/TASK-STRATEGY-RUN)")
+    create.add_argument("--format", choices=("parquet", "jsonl", "arrow"), default="parquet", help="of the rows")
+    create.add_argument("--name", help="a name for what this makes; it keeps it until another command takes it over")
+    create.add_argument(
+        "--ask-again", metavar="REASON", help="drop replies that gave nothing: not_json, refusal ...; they stay paid"
+    )
+    create.add_argument(
+        "--from", dest="from_repo", metavar="REPO", help="a published run: its rows made again; -n grows it"
+    )
+    create.add_argument("--push-to-hub", metavar="REPO", help="push the finished run to OWNER/NAME")
+    _hub(create)
+    preview = commands.add_parser("preview", help="one call: the prompt, the reply, what becomes of it, the cost")
+    _task(preview)
+    flags.run(preview)
+    commands.add_parser("tasks", help="the built-in tasks")
+    commands.add_parser("runs", help="the runs in the cache")
+    rm = commands.add_parser("rm", help="delete a run's replies; rows that were written stay")
+    rm.add_argument("run", help="the beginning of its digest, its name, or the folder its rows are in")
+    rm.add_argument("--yes", action="store_true", help="delete it without asking")
+    show = commands.add_parser("show", help="a run: sample, funnel, reasons, balance, tokens, cost")
+    show.add_argument("run", help="the beginning of its digest, its name, or the folder its rows are in")
+    show.add_argument("--sample", type=int, default=3, help="rows to show (default 3)")
+    push = commands.add_parser("push", help="a run's rows and their card to the Hub, in one commit")
+    push.add_argument("run", help="the beginning of its digest, its name, or the folder its rows are in")
+    push.add_argument("repo", help="OWNER/NAME; made if it is not there")
+    _hub(push)
+    _model(commands.add_parser("push-model", help="a trained model and its card to the Hub, in one commit"))
+    report = commands.add_parser("report", help="a run as one HTML file: figures, all rows, what was rejected and why")
+    report.add_argument("run", help="the beginning of its digest, its name, or the folder its rows are in")
+    report.add_argument("--out", metavar="FILE", help="the file (default: report-TASK-STRATEGY-RUN.html)")
+    report.add_argument("--results", metavar="DIR", help="result files of models trained on it (default: results)")
+    _compare(commands.add_parser("compare", help="runs side by side at equal calls, tokens, dollars or rows"))
+    _check(commands.add_parser("check", help="duplicates, near-duplicates and leaks in any file of rows"))
+    _label(commands.add_parser("label", help="label rows with the model: zero-shot, few-shot, chain of thought"))
+    _evaluate(commands.add_parser("evaluate", help="train a linear model on rows and score it, in seconds"))
+    return parser, commands.choices
+
+
+def _hub(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("on the Hub (the token is read from HF_TOKEN or `hf auth login`)")
+    group.add_argument("--private", action="store_true", help="a private repository; refused if it is public")
+    group.add_argument(
+        "--with-journal", action="store_true", help="the raw replies too: others can make the rows again"
+    )
+    group.add_argument("--replace", action="store_true", help="put it in the place of another run's configuration")
+    group.add_argument(
+        "--validation", type=float, metavar="SHARE", help="of the rows, for a split of its own (default: as published)"
+    )
+    group.add_argument("--license", metavar="NAME", help="of the rows, as the Hub spells it; none is invented")
+    group.add_argument("--language", action="append", metavar="CODE", help="of the rows, e.g. en; may be repeated")
+    group.add_argument(
+        "--overlap", metavar="DIR", help="result files that say how far test sets overlap with the rows"
+    )
+
+
+def _model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help="the folder that `llm_created.train.finetune` wrote the model to")
+    parser.add_argument("repo", help="OWNER/NAME; made if it is not there (the token: HF_TOKEN or `hf auth login`)")
+    parser.add_argument("--private", action="store_true", help="a private repository; refused if it is public")
+    parser.add_argument("--replace", action="store_true", help="put it in the place of another model there")
+    parser.add_argument("--license", metavar="NAME", help="of the model, as the Hub spells it; none is invented")
+    parser.add_argument("--language", action="append", metavar="CODE", help="of the model, e.g. en; may be repeated")
+
+
+def _evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help="a run, a folder, a file, a dataset on the Hub, or `human:train`")
+    parser.add_argument(
+        "--on", nargs="+", required=True, metavar="TEST", help="files, `csqa:test` ..., or `demo`: a plumbing check"
+    )
+    parser.add_argument("--task", metavar="NAME", help="of a file or `human:train`: a name, builder file or task.json")
+    parser.add_argument("--human-data", metavar="DIR", help="human data beside which to judge, or `hub` to fetch it")
+    parser.add_argument(
+        "--features", choices=("tfidf", "embeddings"), default="tfidf", help="what the model sees (default tfidf)"
+    )
+    parser.add_argument("--embedding-model", metavar="NAME", help="of `embeddings`: a name or a path")
+    parser.add_argument("-n", "--num-rows", type=int, metavar="N", help="train on the first N rows (default all)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw of human rows (default 0)")
+    parser.add_argument("--results", metavar="DIR", help="write the figures and predictions under this folder")
+
+
+def _compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="beginnings of digests, names, or folders of rows")
+    parser.add_argument("--at", choices=("calls", "tokens", "dollars", "rows"), default="calls", help="what is equal")
+    parser.add_argument("--budget", type=float, metavar="N", help="how much of it (default: the smallest total)")
+    parser.add_argument("--embedding-model", metavar="NAME", help="of the similarity: a name or a path")
+    parser.add_argument("--results", metavar="DIR", help="result files of models trained on them (default: results)")
+    parser.add_argument("--format", choices=("text", "markdown"), default="text", help="of the table")
+
+
+def _check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help="a run, a folder, a file, a dataset on the Hub, or `human:train`")
+    parser.add_argument("--task", metavar="NAME", help="of a file or `human:train`: a name, builder file or task.json")
+    parser.add_argument("--near-duplicates", type=float, metavar="COS", help="cosine from which on rows are alike")
+    parser.add_argument("--check-against", nargs="+", metavar="SET", help="evaluation sets: `csqa:test`, files")
+    parser.add_argument("--embedding-model", metavar="NAME", help="of --near-duplicates: a name or a path")
+    parser.add_argument("--human-data", metavar="DIR", help="human data in place of the Hub")
+    parser.add_argument("--report", metavar="FILE", help="one JSON line for each row with a finding")
+
+
+def _label(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", help="records with the task's input fields: JSON lines, JSON, CSV, Parquet")
+    parser.add_argument("--task", required=True, metavar="NAME", help="a name, builder file, task.json, folder")
+    parser.add_argument(
+        "--out", metavar="FILE", help=".jsonl, .json, .csv or .tsv; default: the file's name with -labelled.jsonl"
+    )
+    parser.add_argument(
+        "--shots", type=int, default=0, metavar="K", help="labelled rows to show before each (default 0)"
+    )
+    parser.add_argument("--shots-from", metavar="FILE", help="where they are; else the task's human training split")
+    parser.add_argument("--chain-of-thought", action="store_true", help="an explanation before the answer")
+    parser.add_argument("--votes", type=int, default=1, metavar="N", help="answers to each row; the majority counts")
+    parser.add_argument(
+        "--likelihood", action="store_true", help="instead of an answer, how likely a model of this process holds each"
+    )
+    flags.of_labels(parser)
+
+
+def _task(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the task")
+    group.add_argument("task", nargs="?", help="a built-in task (`llm-created tasks`) or a builder file")
+    group.add_argument("--example", metavar="JSON", help="a task of your own: a file with one formatting example")
+    group.add_argument("--label-space", choices=("fixed", "variable"), help="do all rows share the example's options?")
+    group.add_argument("--labels", metavar="A,B,C", help="the fixed labels, where the example lists none")
+    group.add_argument("--answer-field", metavar="KEY", help="which key of the example is the answer")
+    group.add_argument("--options-field", metavar="KEY", help="which key of the example lists the options")
+    group.add_argument("--fields", metavar="A,B", help="a task without an example: its input fields, with --labels")
+    group.add_argument("--num-options", type=int, metavar="N", help="with --fields: options of a row, where they vary")
+    flags.of_task(group)
