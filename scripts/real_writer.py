@@ -94,7 +94,7 @@ def create(cell: Cell, folder: Path, model: str) -> tuple[Path, dict[str, Any]]:
     out, told = folder / "runs" / cell.name, io.StringIO()
     line = ["create", cell.task, *METHODS[cell.method], "--model", model, "--seed", str(cell.seed)]
     line += ["-n", str(cell.rows), "--patience", "60", *CHECKS[cell.check], "--out", str(out)]
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
         code = main(line)
     tokens = re.findall(r"([\d,]+) calls · ([\d,]+) \+ ([\d,]+) tokens", told.getvalue())
@@ -103,7 +103,12 @@ def create(cell: Cell, folder: Path, model: str) -> tuple[Path, dict[str, Any]]:
         if tokens
         else {}
     )
-    return out, took | {"code": code, "seconds": time.perf_counter() - started, "said": told.getvalue()[-2000:]}
+    return out, took | {
+        "code": code,
+        "seconds": time.perf_counter() - started,
+        "cpu": time.process_time() - cpu,
+        "said": told.getvalue()[-2000:],
+    }
 
 
 def _number(text: str) -> int:
@@ -311,7 +316,7 @@ def main() -> None:
     # By size and seed first, so that what is cut short has something of everything.
     cells = [
         Cell(task, method, seed, rows, check)
-        for rows in told.rows for task in told.tasks for seed in told.seeds for method in told.methods
+        for rows in told.rows for seed in told.seeds for task in told.tasks for method in told.methods
         for check in told.checks
         if not (task in ("csqa", "copa") and method == "attrprompt")
     ]  # fmt: skip

@@ -17,8 +17,9 @@ class CapReached(LLMCreatedError):
     """A retry would have gone over a cap."""
 
 
-# A cap in tokens or dollars has to know how long a reply can be. Where the user does not say, replies are bounded to
-# the first value, until so many have come; then to three times the longest, as the next power of two.
+# A reply that runs away is paid for to its end, and a cap in tokens or dollars has to know how long one can be. Where
+# the user does not say, replies are bounded to the first value, until so many have come; then to three times the
+# longest that came to its end, as the next power of two. Where most did not, their bound counts as that long.
 FIRST_BOUND = 4096
 _ENOUGH = 16
 _SMALLEST_BOUND = 256
@@ -37,7 +38,7 @@ class Budget:
 
     A request reserves what it may use at most and goes out only if spent and reserved together stay under every cap.
     A reply is bounded by the `max_tokens` that goes along, so that a server which keeps it cannot overshoot: the
-    user's, or under a cap in tokens or dollars one that is learnt from the replies so far.
+    user's, or one that is learnt from the replies so far.
 
     Args:
         max_cost (`float`, *optional*): dollars.
@@ -46,8 +47,10 @@ class Budget:
         price (`Price`, *optional*): needed for `max_cost`.
         max_tokens (`int`, *optional*): the user's bound on one reply.
         spent (`Spent`, *optional*): what the run's journal says was spent before.
-        first_bound (`int`, *optional*): replies are bounded without a cap, too, at first to so many tokens a row: a
-            small model that runs away writes until it is stopped.
+        bounded (`bool`, defaults to `False`): replies are bounded without a cap in tokens or dollars, too: a model
+            that runs away writes until it is stopped.
+        first_bound (`float`, *optional*): the first bound of a row, as a multiple of the size of what is shown, about
+            its tokens; by default replies have 4,096 at first.
 
     Attributes:
         stopped_by (`str`): the cap that kept a request from going out, or `""`.
@@ -76,19 +79,25 @@ class Budget:
         price: Price | None = None,
         max_tokens: int | None = None,
         spent: Spent | None = None,
-        first_bound: int | None = None,
+        bounded: bool = False,
+        first_bound: float | None = None,
     ) -> None:
         if max_cost is not None and price is None:
             raise UsageError("`max_cost` needs a price, and none is known for this model here: give `price` IN,OUT")
         self.price = price
         self._max_cost, self._max_tokens_total, self._max_calls = max_cost, max_tokens_total, max_calls
         self._max_tokens = max_tokens
-        bounded = max_cost is not None or max_tokens_total is not None or first_bound is not None
-        self._bounded, self._first = max_tokens is None and bounded, first_bound
+        capped = max_cost is not None or max_tokens_total is not None
+        self._bounded, self._first = max_tokens is None and (capped or bounded), first_bound
+        # Without a cap, the first learnt bound is far above what a lost reply can have cost.
+        self._reserves_bound = capped or not self._bounded or first_bound is not None
         self._reserved = Spent()
         self._rate = 0.0  # tokens for each unit of a prompt's size, once a server has counted some
         self._largest: dict[int, int] = {}  # the longest reply by the rows that were asked for: a vote is short
         self._seen: Counter[int] = Counter()
+        self._cut: Counter[int] = Counter()
+        self._ended: dict[int, int] = {}  # of the replies that came to their end, the longest
+        self._unkept: dict[int, int] = {}  # of those that went beyond their bound
         self.spent = spent or Spent()
         self.stopped_by = ""
         self.raised: tuple[str, ...] = ()
@@ -101,15 +110,15 @@ class Budget:
 
     def reserve(self, messages: Sequence[Mapping[str, str]], rows: int) -> Reserved | None:
         """Set aside what one request may use, or `None`: a cap leaves no room for it now."""
-        prompt, bound = self._prompt(messages), self._bound(rows)
+        prompt, bound = self._prompt(messages), self._bound(messages, rows)
         largest = int(self._largest.get(rows, 0) * 1.25)
-        most = bound or largest or self.expect(messages, rows).completion_tokens
-        if self._largest.get(rows, 0) > most:
-            most = largest  # the server does not keep the bound: what it wrote before it may write again
+        most = (bound if self._reserves_bound else None) or largest or self.expect(messages, rows).completion_tokens
+        # A server that does not keep the bound may write again what it wrote before.
+        most = max(most, int(self._unkept.get(rows, 0) * 1.25))
         self.stopped_by = self._over(prompt, most)
         if self.stopped_by and self._bounded and not self._reserved.calls:
             room = self._room(prompt)
-            if max(largest, 16) <= room < most:
+            if max(int(self._ended.get(rows, 0) * 1.25), 16) <= room < most:
                 # The last replies under a cap, or the first under a small one, go alone and may be as long as it lets.
                 bound = most = room
                 self.stopped_by = self._over(prompt, most)
@@ -144,25 +153,33 @@ class Budget:
         used, size = reply.usage, _size(request.prompt)
         if not used.completion_tokens:
             return  # nothing was written
-        cut = (request.max_tokens or 0) if reply.finish_reason == "length" else 0
-        self._largest[rows] = max(self._largest.get(rows, 0), used.completion_tokens, cut)
         self._seen[rows] += 1
+        _most(self._largest, rows, used.completion_tokens)
+        if used.completion_tokens > (request.max_tokens or self._max_tokens or math.inf):
+            _most(self._unkept, rows, used.completion_tokens)
+        if reply.finish_reason == "length":
+            self._cut[rows] += 1
+            _most(self._largest, rows, request.max_tokens or 0)
+        else:
+            _most(self._ended, rows, used.completion_tokens)
         if not used.estimated and size:
             self._rate = max(self._rate, 1.1 * used.prompt_tokens / size)
 
     def _prompt(self, messages: Sequence[Mapping[str, str]]) -> int:
         return int(_size(messages) * (self._rate or 1.0)) + 16
 
-    def _bound(self, rows: int) -> int | None:
+    def _bound(self, messages: Sequence[Mapping[str, str]], rows: int) -> int | None:
         """The `max_tokens` of a request for so many rows."""
         if not self._bounded:
             return self._max_tokens
-        if self._seen[rows] < _ENOUGH:
-            return max(self._first * max(rows, 1) if self._first else FIRST_BOUND, self._powers(rows))
-        return max(_SMALLEST_BOUND, self._powers(rows))
+        if self._seen[rows] >= _ENOUGH:
+            return max(_SMALLEST_BOUND, self._powers(rows))
+        first = int(self._first * max(rows, 1) * _size(messages[-1:])) if self._first else FIRST_BOUND
+        return max(first, _SMALLEST_BOUND, self._powers(rows))
 
     def _powers(self, rows: int) -> int:
-        return 1 << (3 * self._largest.get(rows, 0)).bit_length()
+        mostly_cut = 2 * self._cut[rows] > self._seen[rows]
+        return 1 << (3 * (self._largest if mostly_cut else self._ended).get(rows, 0)).bit_length()
 
     @property
     def dollars(self) -> float | None:
@@ -194,6 +211,10 @@ class Budget:
         if self._max_cost is not None and self.price is not None and self.price.output:
             room = min(room, (self._max_cost - self.price.of(sent, got)) / self.price.output * 1e6 - 1)
         return int(max(min(room, 2**31), 0))
+
+
+def _most(of: dict[int, int], rows: int, tokens: int) -> None:
+    of[rows] = max(of.get(rows, 0), tokens)
 
 
 def _size(messages: Sequence[Mapping[str, str]]) -> float:

@@ -22,8 +22,8 @@ from .budget import Budget
 if TYPE_CHECKING:
     from ..clients.local.client import LocalClient
 
-# Tokens of a reply for each row that it is asked for, until it is known how long they get.
-_LOCAL_BOUND = 512
+# How much longer than what is shown a row may get at first: small models run away, each token of which is computed.
+_LOCAL_BOUND = 4.0
 
 
 def price(settings: Settings) -> Price | None:
@@ -105,6 +105,7 @@ def budget(settings: Settings, journal: Journal) -> Budget:
         price=price(settings),
         max_tokens=settings.max_tokens,
         spent=journal.spent(),
+        bounded=settings.model != DEMO,
         first_bound=_LOCAL_BOUND if settings.local is not None else None,
     )
 

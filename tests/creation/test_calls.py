@@ -473,10 +473,16 @@ def test_a_cap_in_tokens_holds_whatever_the_spread_of_replies(spread: float, cap
     assert None not in writer.bounds and max(bound or 0 for bound in writer.bounds) <= 32_768
 
 
-def test_without_a_cap_no_bound_is_sent(tmp_path: Path) -> None:
+def test_a_budget_of_nothing_sends_no_bound(tmp_path: Path) -> None:
     writer = Sized(8)
     run_told(tmp_path / "run", identity("naive"), writer, 100)
     assert set(writer.bounds) == {None}
+
+
+def test_a_server_that_runs_away_is_bounded_without_a_cap(server: Server, tmp_path: Path) -> None:
+    assert create(server.url, tmp_path / "out", "--concurrency", "8")[0] == 0
+    sent = [entry["params"].get("max_tokens") for entry in server.log()]
+    assert sent[0] == 4096 and None not in sent and sent[-1] < 4096
 
 
 def test_the_bound_is_said_and_sent(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
