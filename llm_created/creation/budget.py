@@ -178,7 +178,7 @@ class Budget:
         return max(first, _SMALLEST_BOUND, self._powers(rows))
 
     def _powers(self, rows: int) -> int:
-        mostly_cut = 2 * self._cut[rows] > self._seen[rows]
+        mostly_cut = self._cut[rows] > max(2, self._seen[rows] / 2)
         return 1 << (3 * (self._largest if mostly_cut else self._ended).get(rows, 0)).bit_length()
 
     @property

@@ -479,6 +479,21 @@ def test_a_budget_of_nothing_sends_no_bound(tmp_path: Path) -> None:
     assert set(writer.bounds) == {None}
 
 
+def test_the_bound_goes_by_replies_that_ended_until_most_do_not() -> None:
+    budget, request = Budget(bounded=True), Request([{"role": "user", "content": "Write."}], key="k", max_tokens=4096)
+
+    def bound_after(*replies: tuple[int, str]) -> int | None:
+        for tokens, finish in replies:
+            budget.learn(request, Reply("", usage=Usage(10, tokens), finish_reason=finish), 1)
+        reserved = budget.reserve(request.messages, 1)
+        assert reserved is not None
+        return reserved.bound
+
+    assert bound_after() == 4096
+    assert bound_after(*[(100, "stop")] * 12, *[(4096, "length")] * 6) == 512, "some run away"
+    assert bound_after(*[(512, "length")] * 20) == 16384, "more than half need more than they may have"
+
+
 def test_a_server_that_runs_away_is_bounded_without_a_cap(server: Server, tmp_path: Path) -> None:
     assert create(server.url, tmp_path / "out", "--concurrency", "8")[0] == 0
     sent = [entry["params"].get("max_tokens") for entry in server.log()]
