@@ -2,6 +2,7 @@
 
 python scripts/real_writer.py FOLDER --data ../shared/data                   # make and score what is missing
 python scripts/real_writer.py FOLDER --tasks sst2 --rows 100 --seeds 1 2 3   # a part of it
+python scripts/real_writer.py FOLDER --equal                                 # the methods at equal tokens
 python scripts/real_writer.py FOLDER --write                                 # the tables, into docs/results.md
 
 Resumable: runs are journaled under FOLDER/cache, and a figure that is there is not computed again. Linear models on
@@ -44,6 +45,8 @@ CHECKS = {
     "likelihood, drop": ["--verify", "likelihood"],
     "likelihood, relabel": ["--verify", "likelihood", "--verify-rule", "relabel"],
 }
+# Runs of so many rows are held beside each other at equal tokens.
+EQUAL_ROWS = 100
 # A few human rows, as somebody labels them in an afternoon.
 FEW = (20, 50, 100, 300)
 DRAWS = 10
@@ -214,6 +217,42 @@ def _of_cell(scorer: Scorer, cell: Cell, folder: Path, model: str, tests: list[P
     return found | (scorer.score(cell.task, rows, tests) if rows else {})
 
 
+def equal(folder: Path, data: Path) -> None:
+    """For each task and seed, every method's first rows for as many tokens as the cheapest run of them took."""
+    runs: dict[tuple[str, int], dict[str, dict[str, Any]]] = defaultdict(dict)
+    for one in figures(folder):
+        if one.get("check") == "all rows" and one["asked"] == EQUAL_ROWS and one["rows"] == EQUAL_ROWS:
+            runs[one["task"], one["seed"]][one["method"]] = one
+    scorer = Scorer()
+    for (task, seed), cells in runs.items():
+        if len(cells) > 1:
+            name = f"equal-{task}-{seed}-{'-'.join(re.sub(r'[^a-z]', '', method) for method in cells)}"
+            tests = tests_of(task, data, folder)
+            found = kept(folder, name, partial(_at_equal_tokens, scorer, folder, list(cells.values()), tests))
+            print(name, {method: round(one["accuracy"], 1) for method, one in found["methods"].items()}, flush=True)
+
+
+def _at_equal_tokens(scorer: Scorer, folder: Path, cells: list[dict[str, Any]], tests: list[Path]) -> dict[str, Any]:
+    from llm_created.analysis.ledger import Ledger
+    from llm_created.runs.folders import find
+
+    names = {one["method"]: Cell(one["task"], one["method"], one["seed"], one["asked"], one["check"]) for one in cells}
+    with contextlib.ExitStack() as stack:
+        journals = {
+            method: stack.enter_context(find(str(folder / "runs" / cell.name)).open())
+            for method, cell in names.items()
+        }
+        whole = {method: Ledger.of(journal) for method, journal in journals.items()}
+        tokens = min(ledger.total("tokens") for ledger in whole.values())
+        task, scores = cells[0]["task"], {}
+        for method, ledger in whole.items():
+            rows = ledger.cut("tokens", tokens).rows(journals[method])[: cells[0]["asked"]]
+            if len({row.answer for row in rows}) > 1 or (rows and ledger.task.variable):
+                told = scorer.score(task, rows, tests[:1])
+                scores[method] = {"rows": len(rows), "accuracy": next(iter(told["tests"].values()))["accuracy"]}
+    return {"task": task, "seed": cells[0]["seed"], "tokens": tokens, "methods": scores}
+
+
 def figures(folder: Path) -> Iterator[dict[str, Any]]:
     """All that were kept."""
     for path in sorted((folder / "figures").glob("*.json")):
@@ -236,13 +275,44 @@ def document(folder: Path, model: str) -> str:
         "per cent of a linear model on MiniLM embeddings, on human validation rows: the mean over the",
         "creation seeds, the lowest and the highest of them in brackets. `worth` is how many human rows,",
         "drawn ten times, score as high on average, between the sizes that were tried. A few seeds say",
-        "little about a difference of a few points, and a model of this size knows little. Tokens and",
-        "seconds are those of the whole run so far, rows that a check left out among them.",
+        "little about a difference of a few points, and a model of this size knows little. Tokens are",
+        "those of the whole run so far, rows that a check left out among them; CPU seconds those of the",
+        "command, loading the model among them, and under a check only what that added.",
         "",
     ]
     for task in dict.fromkeys(one["task"] for one in created):
         out += _of_task(task, [one for one in created if one["task"] == task], people)
-    return "\n".join(out).rstrip() + "\n"
+    return "\n".join([*out, *_equal_tables(folder)]).rstrip() + "\n"
+
+
+def _equal_tables(folder: Path) -> list[str]:
+    """Which method for the same tokens: of each task and seed the figure that knows most methods."""
+    most: dict[tuple[str, int], dict[str, Any]] = {}
+    for path in sorted((folder / "figures").glob("equal-*.json")):
+        one = json.loads(path.read_text("utf-8"))
+        before = most.get((one["task"], one["seed"]))
+        if before is None or len(one["methods"]) > len(before["methods"]):
+            most[one["task"], one["seed"]] = one
+    if not most:
+        return []
+    methods = [name for name in METHODS if any(name in one["methods"] for one in most.values())]
+    out = ["### At equal tokens", "", "Each method's first rows, for as many tokens as the cheapest of them took for"]
+    out += [f"{EQUAL_ROWS} rows: accuracy, and rows in brackets, the mean over the creation seeds.", ""]
+    out += [f"| task | seeds | tokens | {' | '.join(methods)} |", f"|---|--:|--:|{'--:|' * len(methods)}"]
+    for task in dict.fromkeys(task for task, _ in most):
+        ones = [one for (of, _), one in most.items() if of == task]
+        cells = []
+        for method in methods:
+            found = [one["methods"][method] for one in ones if method in one["methods"]]
+            mean = partial(_mean_of, found)
+            cells.append(f"{mean('accuracy'):.1f} ({mean('rows'):.0f})" if found else "")
+        tokens = statistics.fmean(one["tokens"] for one in ones)
+        out.append(f"| {task} | {len(ones)} | {tokens:,.0f} | {' | '.join(cells)} |")
+    return [*out, ""]
+
+
+def _mean_of(found: list[dict[str, Any]], name: str) -> float:
+    return statistics.fmean(one[name] for one in found)
 
 
 def _of_task(task: str, cells: list[dict[str, Any]], people: dict[tuple[str, int], list[float]]) -> list[str]:
@@ -255,7 +325,7 @@ def _of_task(task: str, cells: list[dict[str, Any]], people: dict[tuple[str, int
     out += [
         ", ".join(f"{rows}: {statistics.fmean(s):.1f} ({min(s):.1f}-{max(s):.1f})" for rows, s in few.items()) + ".",
         "",
-        f"| method | rows | checks | seeds | tokens a row | s of compute | {' | '.join(names)} | worth |",
+        f"| method | rows | checks | seeds | tokens a row | CPU s | {' | '.join(names)} | worth |",
         f"|---|--:|---|--:|--:|--:|{'--:|' * len(names)}--:|",
     ]
     groups: dict[tuple[str, int, str], list[dict[str, Any]]] = defaultdict(list)
@@ -270,8 +340,7 @@ def _of_task(task: str, cells: list[dict[str, Any]], people: dict[tuple[str, int
         tokens = [
             sum(m["took"].get(k, 0) for k in ("prompt_tokens", "completion_tokens")) / m["rows"] for m in members
         ]
-        computed = [re.findall(r"([\d,.]+) s of compute", m["took"]["said"]) for m in members]
-        seconds = statistics.fmean([float(one[-1].replace(",", "")) for one in computed if one] or [0])
+        seconds = statistics.fmean(m["took"]["cpu"] for m in members)
         kept_rows = statistics.fmean(m["rows"] for m in members)
         said = f"{rows}" if kept_rows == rows else f"{kept_rows:.0f} of {rows}"
         out.append(
@@ -303,6 +372,7 @@ def main() -> None:
     parser.add_argument("--checks", nargs="+", default=list(CHECKS), choices=list(CHECKS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--rows", nargs="+", type=int, default=[100, 300, 1000])
+    parser.add_argument("--equal", action="store_true", help="score the methods at equal tokens")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/results.md")
     told = parser.parse_args()
     if told.write:
@@ -313,6 +383,9 @@ def main() -> None:
         return
     folder = told.folder.resolve()
     os.environ["LLM_CREATED_CACHE"] = str(folder / "cache")
+    if told.equal:
+        equal(folder, told.data.resolve())
+        return
     # By size and seed first, so that what is cut short has something of everything.
     cells = [
         Cell(task, method, seed, rows, check)
