@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from later import is_heavy
 from pytest_socket import socket_allow_hosts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,10 @@ except importlib.metadata.PackageNotFoundError:  # a clone that is not installed
     sys.path.insert(0, str(ROOT))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 
+# Compiled modules are kept, as in anybody's installation: a hundred processes need not compile the library again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # The libraries read these once, when they are imported.
 os.environ |= {
     "HF_HUB_OFFLINE": "1",
@@ -35,6 +40,12 @@ os.environ |= {
     "MKL_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that import torch come first, so that one worker's share holds them and few others import it, too."""
+    items.sort(key=lambda item: not is_heavy(item.module))
 
 
 @pytest.fixture(autouse=True)

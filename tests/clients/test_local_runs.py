@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 import tiny
+from later import later, needs
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("llguidance")
+import llm_created
+from llm_created.cli.main import main
+from llm_created.creation import connect
+from llm_created.data import sources
 
-import llm_created  # noqa: E402
-from llm_created.cli.main import main  # noqa: E402
-from llm_created.clients.local import load  # noqa: E402
-from llm_created.clients.local.kept import KeysAndValues  # noqa: E402
-from llm_created.creation import connect  # noqa: E402
-from llm_created.data import sources  # noqa: E402
+needs("torch", "llguidance", extra="local")
+torch = later("torch")
+client, kept, load = (later(f"llm_created.clients.local.{name}") for name in ("client", "kept", "load"))
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +99,6 @@ def test_without_the_model_what_is_journaled_is_made_again(tmp_path: Path) -> No
 
 
 def connect_loaded_again() -> None:
-    from llm_created.clients.local import client
-
     client.load_once.cache_clear()
 
 
@@ -177,20 +175,20 @@ def test_two_datasets_at_once_in_one_process(folder: str) -> None:
 def test_a_model_that_breaks_in_the_middle_loses_nothing(
     folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    read, steps = KeysAndValues.read, iter(range(10**6))
+    read, steps = kept.KeysAndValues.read, iter(range(10**6))
 
-    def breaks(self: KeysAndValues, *given: Any) -> Any:
+    def breaks(self: kept.KeysAndValues, *given: Any) -> Any:
         if next(steps) > 150:
             raise RuntimeError("CUDA out of memory")
         return read(self, *given)
 
     with monkeypatch.context() as broken:
-        broken.setattr(KeysAndValues, "read", breaks)
+        broken.setattr(kept.KeysAndValues, "read", breaks)
         assert main(argv(folder, tmp_path / "rows", 60, "--concurrency", "4")) == 1
     told = capsys.readouterr().err
     assert "the model broke with RuntimeError: CUDA out of memory; lower --concurrency" in told
-    assert "Traceback" not in told and (kept := replies()) > 0
-    assert main(argv(folder, tmp_path / "few", 3)) == 0 and replies() == kept
+    assert "Traceback" not in told and (paid := replies()) > 0
+    assert main(argv(folder, tmp_path / "few", 3)) == 0 and replies() == paid
     assert main(argv(folder, tmp_path / "rows", 12)) == 0
 
 

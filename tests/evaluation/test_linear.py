@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from later import needs
 
 from llm_created.cli.main import main
 from llm_created.data import sources
@@ -22,7 +23,7 @@ from llm_created.evaluation.linear import Linear
 from llm_created.reports import trial_table
 from llm_created.tasks.task import Row, Task
 
-pytest.importorskip("sklearn", reason="scikit-learn is not installed: llm-created[linear]")
+needs("sklearn", extra="linear")
 
 CHOICE = Task(name="choice", inputs=("question",), num_options=4)
 YES_NO = Task(name="claims", inputs=("question",), labels=("True", "False"))
