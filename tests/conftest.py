@@ -8,9 +8,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from later import is_heavy
 from pytest_socket import socket_allow_hosts
+from server import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1,localhost,::1"
@@ -42,6 +44,17 @@ os.environ |= {
 }
 
 
+# Drawn examples of a property: a few to find what is broken, and all of them beside the slow tests.
+QUICK, THOROUGH = 25, 100
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    quick = "not slow" in config.option.markexpr
+    # No time limit for an example: the machine may have other work.
+    hypothesis.settings.register_profile("here", max_examples=QUICK if quick else THOROUGH, deadline=None)
+    hypothesis.settings.load_profile("here")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that import torch come first, so that one worker's share holds them and few others import it, too."""
@@ -70,6 +83,20 @@ def _set_apart(caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", LOOPBACK)
     monkeypatch.setenv("no_proxy", LOOPBACK)
     socket_allow_hosts(LOOPBACK.split(","), allow_unix_socket=True)
+
+
+@pytest.fixture(scope="session")
+def running_server() -> Iterator[Server]:
+    """The loopback model of all tests of a worker."""
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture
+def server(running_server: Server) -> Server:
+    """The loopback model as it starts: it answers everything, and nobody has asked anything."""
+    running_server.reset()
+    return running_server
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import tiny
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from later import later, needs
+from quick import slow_but
 
 from llm_created.clients.base import Reply, Request
 from llm_created.errors import RunFailed
@@ -45,6 +46,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "bloom": {"n_head": 4, "n_layer": 2},
 }
 ALONE = {"mamba", "lfm2", "bloom"}
+# One for each way in which they differ.
+QUICK = {"llama", "gpt2", "mistral", "gemma3_text", "gpt_oss", "mamba", "bloom"}
 
 
 def loaded(folder: Path, kind: str = "llama", **sizes: Any) -> load.Loaded:
@@ -75,7 +78,7 @@ def prompts(count: int) -> list[list[int]]:
     return [[chance.randrange(10, 250) for _ in range(300)], *(shared[at % 3] + one for at, one in enumerate(own))]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_but(lambda kind: kind in QUICK, KINDS))
 def test_requests_in_flight_together_get_the_tokens_that_each_gets_alone(tmp_path: Path, kind: str) -> None:
     model, asked, chance = loaded(tmp_path, kind, **KINDS[kind]), prompts(12), random.Random(1)
     assert model.shares is (kind not in ALONE)

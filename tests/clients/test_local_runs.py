@@ -118,7 +118,12 @@ def test_caps_stop_and_the_same_command_goes_on(
 
 
 @pytest.mark.parametrize(
-    "more", [("--verify", "3"), ("--method", "targen", "--contexts", "2"), ("--strategy", "tree")]
+    "more",
+    [
+        ("--verify", "3"),
+        pytest.param(("--method", "targen", "--contexts", "2"), marks=pytest.mark.slow),
+        ("--strategy", "tree"),
+    ],
 )
 def test_every_way_of_asking_ends_by_itself(
     folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...]

@@ -263,7 +263,7 @@ def test_leaks_are_warned_of_counted_and_written(run: str, capsys: pytest.Captur
     assert result["scores"]["t.jsonl"]["leaked"] == 3
 
 
-@pytest.mark.parametrize("task", ["csqa", "creak", "pubmedqa"])
+@pytest.mark.parametrize("task", ["csqa", "creak", pytest.param("pubmedqa", marks=pytest.mark.slow)])
 def test_held_out_demo_rows_are_no_result(
     task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
