@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from later import is_heavy
+from later import comes_later, import_all
 from pytest_socket import socket_allow_hosts
 from server import Server
 
@@ -58,7 +59,22 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that import torch come first, so that one worker's share holds them and few others import it, too."""
-    items.sort(key=lambda item: not is_heavy(item.module))
+    heavy = {module for module in {item.module for item in items} if comes_later(module)}
+    items.sort(key=lambda item: item.module not in heavy)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported(request: pytest.FixtureRequest) -> None:
+    import_all(request.module)
+
+
+@pytest.fixture(autouse=True)
+def _logs_outlive_a_test() -> Iterator[None]:
+    """A library that a test is the first to import would go on writing to what captured that test's output."""
+    yield
+    for handler in logging.getLogger("transformers").handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setStream(sys.__stderr__)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Modules that take seconds to import, imported when a test first wants something of them.
+"""Modules that take seconds to import: a test module names them, and gets them before the first of its tests.
 
 Every worker collects all tests, and most of them run none of those that train or load a model.
 """
@@ -8,32 +8,18 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 
-class Later:
-    """A module that is imported with the first of its attributes that is looked up or patched."""
-
-    def __init__(self, name: str) -> None:
-        vars(self)["_name"] = name
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith(("__", "_pytest", "_mock")):  # pytest asks whether it is a fixture
-            raise AttributeError(name)
-        return getattr(importlib.import_module(self._name), name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(importlib.import_module(self._name), name, value)
-
-    def __delattr__(self, name: str) -> None:
-        delattr(importlib.import_module(self._name), name)
+class _Later(NamedTuple):
+    name: str
 
 
 def later(name: str) -> Any:
-    """A module to be; `Any`, because its classes stand in annotations, too."""
-    return Later(name)
+    """What stands for a module until the tests beside it begin; `Any`, because its classes stand in annotations."""
+    return _Later(name)
 
 
 def needs(*names: str, extra: str) -> None:
@@ -43,6 +29,12 @@ def needs(*names: str, extra: str) -> None:
             pytest.skip(f"{name} is missing: the `{extra}` extra is not installed", allow_module_level=True)
 
 
-def is_heavy(module: ModuleType) -> bool:
-    """Whether a module has something that is imported later."""
-    return any(isinstance(value, Later) for value in vars(module).values())
+def import_all(module: ModuleType) -> None:
+    """Put the modules in the places of what stood for them."""
+    for name in comes_later(module):
+        setattr(module, name, importlib.import_module(getattr(module, name).name))
+
+
+def comes_later(module: ModuleType) -> list[str]:
+    """The names of what is imported later."""
+    return [name for name, value in vars(module).items() if isinstance(value, _Later)]

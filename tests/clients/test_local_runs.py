@@ -225,6 +225,28 @@ def copy_of(folder: str, to: Path, **files: bytes | None) -> Path:
     return to
 
 
+def test_the_model_in_the_box_is_unpacked_once_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a small box; `test_real_model.py` has the real one."""
+    packed = tiny.box(tmp_path, "tiny_box").state_dict()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(load, "BOX", "tiny_box")
+    client.load_once.cache_clear()
+    line = ["create", "sst2", "--method", "simprompt", "--model", "local", "--max-tokens", "60"]
+    assert main([*line, "-n", "3", "--out", str(tmp_path / "few")]) == 0
+    (folder,) = (Path(os.environ["LLM_CREATED_CACHE"]) / "models").iterdir()
+    written = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+    client.load_once.cache_clear()
+    assert main([*line, "-n", "5", "--out", str(tmp_path / "more")]) == 0
+    assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == written
+    assert texts(tmp_path / "more")[:3] == texts(tmp_path / "few") and len(texts(tmp_path / "more")) == 5
+    unpacked = load.load("", folder.parent, "float32").model.state_dict()
+    assert unpacked.keys() == packed.keys()
+    for name, weight in packed.items():  # in eight bits each
+        assert float((unpacked[name] - weight).abs().max()) <= float(weight.abs().max()) / 127, name
+
+
 def test_what_is_no_model_is_one_line_and_nothing_is_written(
     folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

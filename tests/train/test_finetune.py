@@ -29,6 +29,7 @@ from llm_created.utils.text import fold
 
 needs("torch", "accelerate", extra="train")
 torch, transformers, accelerate = later("torch"), later("transformers"), later("accelerate.state")
+safetensors = later("safetensors.torch")
 checkpoint, features, model, outcome = (
     later(f"llm_created.train.{name}") for name in ("checkpoint", "features", "model", "outcome")
 )
@@ -70,7 +71,7 @@ class Place:
         return words
 
     def weights(self, name: str = "out") -> dict[str, torch.Tensor]:
-        return later("safetensors.torch").load_file(self.folder / name / "model.safetensors")
+        return safetensors.load_file(self.folder / name / "model.safetensors")
 
 
 @pytest.fixture
