@@ -116,8 +116,13 @@ def test_what_is_pushed_loads_elsewhere_as_the_same_rows(world: World) -> None:
         assert secret.encode() not in everything
     assert b"an OpenAI-compatible server" in files["README.md"]
     assert b"| answer_text | the same as text |" in files["README.md"]
-    read = world.person(code="from llm_created.data import sources; print(len(sources.load('me/x@tree').rows))")
-    assert read.out == "40\n", read
+    code = (
+        "from llm_created.data import sources; rows = sources.load('me/x@tree'); "
+        "print(len(rows.rows), rows.about['repo'], rows.about['identity']['model'], rows.about['run'])"
+    )
+    read = world.person(code=code, LLM_CREATED_CACHE=world.fresh("reader")["LLM_CREATED_CACHE"])
+    run = json.loads((world.folder / "out" / "run.json").read_text())["run"]
+    assert read.out.split() == ["40", "me/x", "m", run], read
 
 
 def test_a_second_strategy_leaves_the_first_loadable(world: World) -> None:
@@ -478,18 +483,6 @@ print(commit("me/m", "model", lambda head: {"a.txt": None, "b.txt": head.read("a
     assert done.code == 0, done.err
     assert set(world.hub.files("models/me/m")) == {".gitattributes", "b.txt", "model.safetensors"}
     assert world.hub.repos()["models/me/m"] == (False, ["initial commit", "One", "Two"])
-
-
-def test_what_is_on_the_hub_says_which_run_it_is(world: World) -> None:
-    assert world.create("--push-to-hub", "me/x").code == 0
-    code = (
-        "from llm_created.data import sources; rows = sources.load('me/x@tree'); "
-        "print(len(rows.rows), rows.about['repo'], rows.about['identity']['model'], rows.about['run'])"
-    )
-    env = world.fresh("reader")
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
-    run = json.loads((world.folder / "out" / "run.json").read_text())["run"]
-    assert done.stdout.split() == ["40", "me/x", "m", run], done.stderr
 
 
 @pytest.mark.slow
