@@ -74,7 +74,7 @@ def _logs_outlive_a_test() -> Iterator[None]:
     yield
     for handler in logging.getLogger("transformers").handlers:
         if type(handler) is logging.StreamHandler:
-            handler.setStream(sys.__stderr__)
+            handler.stream = sys.__stderr__  # `setStream` would first flush what may be closed
 
 
 @pytest.fixture(autouse=True)
