@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+from later import comes_later, import_all
 from pytest_socket import socket_allow_hosts
+from server import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1,localhost,::1"
@@ -23,6 +27,10 @@ except importlib.metadata.PackageNotFoundError:  # a clone that is not installed
     sys.path.insert(0, str(ROOT))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 
+# Compiled modules are kept, as in anybody's installation: a hundred processes need not compile the library again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # The libraries read these once, when they are imported.
 os.environ |= {
     "HF_HUB_OFFLINE": "1",
@@ -35,6 +43,38 @@ os.environ |= {
     "MKL_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+
+
+# Drawn examples of a property: a few to find what is broken, and all of them beside the slow tests.
+QUICK, THOROUGH = 25, 100
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    quick = "not slow" in config.option.markexpr
+    # No time limit for an example: the machine may have other work.
+    hypothesis.settings.register_profile("here", max_examples=QUICK if quick else THOROUGH, deadline=None)
+    hypothesis.settings.load_profile("here")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that import torch come first, so that one worker's share holds them and few others import it, too."""
+    heavy = {module for module in {item.module for item in items} if comes_later(module)}
+    items.sort(key=lambda item: item.module not in heavy)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported(request: pytest.FixtureRequest) -> None:
+    import_all(request.module)
+
+
+@pytest.fixture(autouse=True)
+def _logs_outlive_a_test() -> Iterator[None]:
+    """A library that a test is the first to import would go on writing to what captured that test's output."""
+    yield
+    for handler in logging.getLogger("transformers").handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.stream = sys.__stderr__  # `setStream` would first flush what may be closed
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +99,20 @@ def _set_apart(caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", LOOPBACK)
     monkeypatch.setenv("no_proxy", LOOPBACK)
     socket_allow_hosts(LOOPBACK.split(","), allow_unix_socket=True)
+
+
+@pytest.fixture(scope="session")
+def running_server() -> Iterator[Server]:
+    """The loopback model of all tests of a worker."""
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture
+def server(running_server: Server) -> Server:
+    """The loopback model as it starts: it answers everything, and nobody has asked anything."""
+    running_server.reset()
+    return running_server
 
 
 @pytest.fixture(scope="session")

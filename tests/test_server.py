@@ -19,6 +19,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, DefaultAioHttpClient
 from pytest_socket import SocketConnectBlockedError
+from quick import slow_but
 from server import ERRORS, REFUSAL, REPLIES, Server
 
 from llm_created import Guide, Task
@@ -346,7 +347,7 @@ def test_attributes_are_proposed(server: Server, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["verify", "think", "self_correct"])
 @pytest.mark.parametrize(
-    "task", [CLAIMS, EVENTS, pytest.param(TOPICS, marks=pytest.mark.slow)], ids=lambda task: task.name
+    "task", slow_but(lambda task: task is CLAIMS, [CLAIMS, EVENTS, TOPICS]), ids=lambda task: task.name
 )
 def test_votes_are_right_but_for_the_rate(server: Server, task: Task, kind: str) -> None:
     judge = Judge(task, kind, 1, "keep", "A task.")

@@ -119,6 +119,70 @@ def writer(
     return str(folder)
 
 
+def box(folder: Path, package: str) -> Any:
+    """Save a package that carries such a model as a GGUF file, as llama.cpp writes one; the model."""
+    from gguf import GGMLQuantizationType, GGUFWriter, TokenType, quants
+    from transformers import AutoModelForCausalLM
+
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "tie_word_embeddings": True}
+    model = AutoModelForCausalLM.from_pretrained(writer(folder / "unpacked", **sizes))
+    vocabulary, config = _of_bytes(TALK).backend_tokenizer, model.config
+    (folder / package).mkdir()
+    (folder / package / "__init__.py").touch()
+    file = GGUFWriter(folder / package / "tiny.gguf", "llama")
+    file.add_name("tiny")
+    file.add_context_length(config.max_position_embeddings)
+    file.add_embedding_length(config.hidden_size)
+    file.add_block_count(config.num_hidden_layers)
+    file.add_feed_forward_length(config.intermediate_size)
+    file.add_head_count(config.num_attention_heads)
+    file.add_head_count_kv(config.num_key_value_heads)
+    file.add_rope_dimension_count(config.head_dim)
+    file.add_layer_norm_rms_eps(config.rms_norm_eps)
+    file.add_vocab_size(config.vocab_size)
+    told = json.loads(vocabulary.to_str())
+    special = {token["id"] for token in told["added_tokens"]}
+    tokens = sorted(vocabulary.get_vocab().items(), key=lambda pair: pair[1])
+    file.add_tokenizer_model("gpt2")
+    file.add_token_list([token for token, _ in tokens])
+    file.add_token_types([TokenType.CONTROL if number in special else TokenType.NORMAL for _, number in tokens])
+    file.add_token_merges([" ".join(pair) for pair in told["model"]["merges"]])
+    for name in ("bos", "eos", "pad"):
+        getattr(file, f"add_{name}_token_id")(config.eos_token_id)
+    file.add_chat_template(TALK)
+    for name, weight in model.state_dict().items():
+        if name == "lm_head.weight":
+            continue
+        array = weight.numpy()
+        if "q_proj" in name or "k_proj" in name:  # llama.cpp turns neighbours, transformers halves
+            heads = config.num_attention_heads if "q_proj" in name else config.num_key_value_heads
+            array = array.reshape(heads, 2, -1, array.shape[1]).swapaxes(1, 2).reshape(array.shape)
+        if array.ndim == 1:
+            file.add_tensor(_in_gguf(name), array)
+        else:
+            kind = GGMLQuantizationType.Q8_0
+            file.add_tensor(_in_gguf(name), quants.quantize(array, kind), raw_dtype=kind)
+    file.write_header_to_file()
+    file.write_kv_data_to_file()
+    file.write_tensors_to_file()
+    file.close()
+    return model
+
+
+_GGUF = {
+    "model.embed_tokens": "token_embd", "model.norm": "output_norm", "model.layers": "blk",
+    "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.o_proj": "attn_output",
+    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
+}  # fmt: skip
+
+
+def _in_gguf(name: str) -> str:
+    for ours, theirs in _GGUF.items():
+        name = name.replace(ours, theirs)
+    return name
+
+
 def _of_bytes(template: str | None) -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast

@@ -62,16 +62,7 @@ def command(serve: str, model: str, port: int = 0) -> Command:
     """
     if os.name != "posix":
         raise UsageError(f"`serve` {serve!r} works on Linux and macOS: start the server yourself, and give `base_url`")
-    try:
-        words = shlex.split(PRESETS.get(serve, serve))
-    except ValueError as error:
-        raise UsageError(f"`serve` {serve!r} cannot be read as a command: {str(error).lower()}") from None
-    if not words:
-        raise UsageError(f"`serve` takes {', '.join(PRESETS)}, or a command with {{port}}, not {serve!r}")
-    if serve not in PRESETS and not any("{port}" in word for word in words[1:]):
-        raise UsageError(
-            f"`serve` {serve!r} has no {{port}}: put it where the command takes its port, another one each time"
-        )
+    words = _words(serve)
     if model.startswith("-"):
         raise UsageError(f"`model` {model!r} would be read as an option by the server: give its name")
     file = Path(model).expanduser()
@@ -83,6 +74,21 @@ def command(serve: str, model: str, port: int = 0) -> Command:
     # In one go: a model's name that holds a brace stays what it is.
     arguments = [words[0], *(re.sub(r"\{port\}|\{model\}", lambda found: put[found[0]], word) for word in words[1:])]
     return Command(arguments, {"OLLAMA_HOST": f"{HOST}:{port}"} if serve == "ollama" else {}, port)
+
+
+def _words(serve: str) -> list[str]:
+    """The words of a preset or of a command."""
+    try:
+        words = shlex.split(PRESETS.get(serve, serve))
+    except ValueError as error:
+        raise UsageError(f"`serve` {serve!r} cannot be read as a command: {str(error).lower()}") from None
+    if not words:
+        raise UsageError(f"`serve` takes {', '.join(PRESETS)}, or a command with {{port}}, not {serve!r}")
+    if serve not in PRESETS and not any("{port}" in word for word in words[1:]):
+        raise UsageError(
+            f"`serve` {serve!r} has no {{port}}: put it where the command takes its port, another one each time"
+        )
+    return words
 
 
 def free_port() -> int:

@@ -76,23 +76,33 @@ def find(run: str) -> Found:
     if (path / FILE_NAME).exists():
         return Found(path)
     if (path / RUN_FILE).exists():
-        digest, which = _written(run, path / RUN_FILE)
-        folder = cache_folder() / "runs" / Path(digest).name
-        if (folder / FILE_NAME).exists():
-            return Found(folder, which)
-        raise UsageError(f"{run!r} was written by the run {digest[:8]}, whose journal is not in {cache_folder()}")
+        return _of_rows(run, path / RUN_FILE)
     # A digest is looked for among the folders: a run whose journal is damaged is found, and said to be damaged.
     named = [digest for digest, _, names in all_runs() if run in names]
-    found = named or [
-        path.parent.name for path in _journals() if len(run) >= 4 and path.parent.name.startswith(run.lower())
-    ]
-    if len(found) == 1:
-        return Found(cache_folder() / "runs" / found[0], Which(run) if named else Which())
-    if found:
+    found = named or _begins_with(run)
+    if not found:
+        raise UsageError(f"there is no run {run!r} in {cache_folder()}: `llm-created runs` lists them")
+    if len(found) > 1:
         raise UsageError(
             f"{run!r} fits {len(found)} runs ({', '.join(digest[:12] for digest in found)}): give more of it"
         )
-    raise UsageError(f"there is no run {run!r} in {cache_folder()}: `llm-created runs` lists them")
+    return Found(cache_folder() / "runs" / found[0], Which(run) if named else Which())
+
+
+def _of_rows(run: str, path: Path) -> Found:
+    """The run that wrote a folder of rows."""
+    digest, which = _written(run, path)
+    folder = cache_folder() / "runs" / Path(digest).name
+    if not (folder / FILE_NAME).exists():
+        raise UsageError(f"{run!r} was written by the run {digest[:8]}, whose journal is not in {cache_folder()}")
+    return Found(folder, which)
+
+
+def _begins_with(digest: str) -> list[str]:
+    """The runs whose digests begin so; four signs are the least."""
+    if len(digest) < 4:
+        return []
+    return [path.parent.name for path in _journals() if path.parent.name.startswith(digest.lower())]
 
 
 def _written(folder: str, path: Path) -> tuple[str, Which]:

@@ -181,17 +181,23 @@ class Settings:
                 one.check(value)
         if self.model is not None and clean(self.model) != self.model:
             raise UsageError(f"`model` {self.model!r} is not a name that can be sent: give it as the server lists it")
-        if self.serve is not None and self.base_url is not None:
-            raise UsageError(f"`serve` starts a server of its own: leave out `base_url` {self.base_url!r}, or `serve`")
-        inside = "is built in" if self.model == DEMO else "runs in this process" if self.local is not None else ""
-        if inside and (self.serve is not None or self.base_url is not None):
-            other = "serve" if self.serve is not None else "base_url"
-            raise UsageError(f"`model` {self.model} {inside}: leave out `{other}`, or name a model of that server")
+        self._check_server()
         if self.verify == LIKELIHOOD:
             self.check_likelihood("`verify`")
         for name, one in KNOBS.items():
             if one.paper is not None:
                 self.get(name)
+
+    def _check_server(self) -> None:
+        """Say that there is more than one who would answer."""
+        if self.serve is None and self.base_url is None:
+            return
+        if self.serve is not None and self.base_url is not None:
+            raise UsageError(f"`serve` starts a server of its own: leave out `base_url` {self.base_url!r}, or `serve`")
+        inside = "is built in" if self.model == DEMO else "runs in this process" if self.local is not None else ""
+        if inside:
+            other = "serve" if self.serve is not None else "base_url"
+            raise UsageError(f"`model` {self.model} {inside}: leave out `{other}`, or name a model of that server")
 
     def check_likelihood(self, votes: str) -> None:
         """Say that a model tells no likelihoods, and that it may give `votes` N instead.

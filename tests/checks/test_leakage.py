@@ -115,7 +115,7 @@ def test_without_rows_or_words_nothing_is_found() -> None:
         assert detail(known, choice(LONG)) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(st.data())
 def test_a_stretch_of_thirteen_words_is_always_found(data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.lists(WORDS, min_size=13, max_size=30), min_size=1, max_size=5))
@@ -129,7 +129,7 @@ def test_a_stretch_of_thirteen_words_is_always_found(data: st.DataObject) -> Non
     assert known.find(choice(text)) is not None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(
     st.lists(st.lists(st.sampled_from("ab"), max_size=40), max_size=4), st.lists(st.sampled_from("ab"), max_size=40)
 )

@@ -117,7 +117,7 @@ def test_only_kept_rows_are_compared_with() -> None:
     assert [None if reason is None else reason.detail[-5:] for reason in said] == [None, ": '0'", None, "'100'", None]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.lists(st.integers(0, 359), unique=True, max_size=150), st.integers(1, 40), st.sampled_from([0.9, 0.99, 1.0]))
 def test_it_is_the_first_in_order_by_a_plain_search(angles: list[int], batch: int, threshold: float) -> None:
     kept: list[int] = []

@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +32,6 @@ from llm_created.runs.lock import RunLock
 KEY = "sk-proj-SECRET0123456789"
 QA = {"question": "Where is a seat?", "options": ["sofa", "pond", "sky"], "answer": "sofa"}
 YES_NO = {"question": "Is ice cold?", "options": ["yes", "no"], "answer": "yes"}
-
-
-@pytest.fixture(scope="module")
-def _server() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(_server: Server) -> Server:
-    _server.reset()
-    return _server
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +17,7 @@ from typing import Any
 import datasets  # noqa: F401 -- a run imports it beside its requests; the next test wants it whole
 import pytest
 from conftest import PROXIES
+from quick import slow_but
 from server import SCHEMA_ERRORS, Server
 
 from llm_created.cli.main import main
@@ -37,18 +38,6 @@ KEY = "sk-proj-of-this-very-test"
 EXAMPLE = {"question": "Where is a seat?", "options": ["sofa", "pond", "sky"], "answer": "sofa"}
 TASK = Task.from_example(EXAMPLE, label_space="variable")
 MESSAGES = prompt.render(TASK, TASK.seed_row(EXAMPLE), prompt.instruction(TASK, 5))
-
-
-@pytest.fixture(scope="module")
-def _server() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(_server: Server) -> Server:
-    _server.reset()
-    return _server
 
 
 @pytest.fixture(autouse=True)
@@ -470,7 +459,7 @@ def test_a_connection_that_breaks_once_the_server_was_there(server: Server, faul
     assert server.calls() == 1 + openai_client.MAX_RETRIES
 
 
-@pytest.mark.parametrize("storm", range(3))
+@pytest.mark.parametrize("storm", slow_but(lambda storm: storm == 0, range(3)))
 def test_a_storm_loses_nothing(server: Server, storm: int) -> None:
     requests = [request(number % 8, number // 8) for number in range(200)]
     calm = ask(server.url, requests)

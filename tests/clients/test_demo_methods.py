@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 from collections import Counter
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from quick import slow_but
 
 from llm_created.checks.answers import read_answer
 from llm_created.checks.judge import Judge
@@ -63,8 +65,17 @@ def needed(name: str, method: str, folder: Path) -> list[str]:
     return more
 
 
-@pytest.mark.parametrize("method", [*METHODS, "self-reference"])
-@pytest.mark.parametrize("name", tasks.names())
+EVERY = [*METHODS, "self-reference"]
+
+
+# Each task once among the quick ones, with the methods in turn.
+@pytest.mark.parametrize(
+    ("name", "method"),
+    slow_but(
+        lambda name, method: EVERY[tasks.names().index(name) % len(EVERY)] == method,
+        itertools.product(tasks.names(), EVERY),
+    ),
+)
 def test_every_method_writes_rows_of_every_built_in_task(name: str, method: str, tmp_path: Path) -> None:
     more = needed(name, method, tmp_path)
     more += ["--self-correct", "off"]  # it would give some rows another label
@@ -203,8 +214,9 @@ def test_single_rows_have_their_share_of_faults() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("creak", "cb", "copa", "csqa", "agnews"),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("boolq_open", "record", "sst2", "wsc", "nyt")),
+        *("creak", "csqa"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("cb", "copa", "agnews", "boolq_open", "record")),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("sst2", "wsc", "nyt")),
     ],
 )
 def test_judges_know_what_its_rows_mean(

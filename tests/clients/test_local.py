@@ -15,21 +15,19 @@ import pytest
 import tiny
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from later import later, needs
+from quick import slow_but
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("llguidance")
+from llm_created.clients.base import Reply, Request
+from llm_created.errors import RunFailed
+from llm_created.prompts import schemas
+from llm_created.tasks.task import Task
 
-from llm_created.clients.base import Reply, Request  # noqa: E402
-from llm_created.clients.local import client  # noqa: E402
-from llm_created.clients.local.alone import Alone  # noqa: E402
-from llm_created.clients.local.client import LocalClient  # noqa: E402
-from llm_created.clients.local.engine import Engine, Job  # noqa: E402
-from llm_created.clients.local.grammar import Grammars  # noqa: E402
-from llm_created.clients.local.kept import KeysAndValues  # noqa: E402
-from llm_created.clients.local.load import Loaded, load  # noqa: E402
-from llm_created.errors import RunFailed  # noqa: E402
-from llm_created.prompts import schemas  # noqa: E402
-from llm_created.tasks.task import Task  # noqa: E402
+needs("torch", "llguidance", extra="local")
+torch = later("torch")
+alone, client, engines, grammar, kept, load = (
+    later(f"llm_created.clients.local.{name}") for name in ("alone", "client", "engine", "grammar", "kept", "load")
+)
 
 # By what is particular to each: sliding windows are shorter than what is read.
 KINDS: dict[str, dict[str, Any]] = {
@@ -48,16 +46,18 @@ KINDS: dict[str, dict[str, Any]] = {
     "bloom": {"n_head": 4, "n_layer": 2},
 }
 ALONE = {"mamba", "lfm2", "bloom"}
+# One for each way in which they differ.
+QUICK = {"llama", "gpt2", "mistral", "gemma3_text", "gpt_oss", "mamba", "bloom"}
 
 
-def loaded(folder: Path, kind: str = "llama", **sizes: Any) -> Loaded:
-    return load(tiny.writer(folder, kind, **sizes), folder / "cache", "float32")
+def loaded(folder: Path, kind: str = "llama", **sizes: Any) -> load.Loaded:
+    return load.load(tiny.writer(folder, kind, **sizes), folder / "cache", "float32")
 
 
-def engine_of(model: Loaded, slots: int) -> Engine:
-    reader = (KeysAndValues if model.shares else Alone)(model.model)
-    grammars = Grammars(model.tokenizer, model.model.config.get_text_config().vocab_size, model.ends)
-    return Engine(reader, grammars, slots)
+def engine_of(model: load.Loaded, slots: int) -> engines.Engine:
+    reader = (kept.KeysAndValues if model.shares else alone.Alone)(model.model)
+    grammars = grammar.Grammars(model.tokenizer, model.model.config.get_text_config().vocab_size, model.ends)
+    return engines.Engine(reader, grammars, slots)
 
 
 def greedy(model: Any, prompt: Sequence[int], room: int, ends: Sequence[int]) -> list[int]:
@@ -78,12 +78,15 @@ def prompts(count: int) -> list[list[int]]:
     return [[chance.randrange(10, 250) for _ in range(300)], *(shared[at % 3] + one for at, one in enumerate(own))]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_but(lambda kind: kind in QUICK, KINDS))
 def test_requests_in_flight_together_get_the_tokens_that_each_gets_alone(tmp_path: Path, kind: str) -> None:
     model, asked, chance = loaded(tmp_path, kind, **KINDS[kind]), prompts(12), random.Random(1)
     assert model.shares is (kind not in ALONE)
-    engine, scored = engine_of(model, 4), Job(list(asked[3]), 8, 0, choices=[[5, 6, 7], [9], [20, 21]])
-    jobs = [Job(list(one), chance.choice([1, 4, 24]), 0, temperature=0.0, ends=frozenset(model.ends)) for one in asked]
+    engine, scored = engine_of(model, 4), engines.Job(list(asked[3]), 8, 0, choices=[[5, 6, 7], [9], [20, 21]])
+    jobs = [
+        engines.Job(list(one), chance.choice([1, 4, 24]), 0, temperature=0.0, ends=frozenset(model.ends))
+        for one in asked
+    ]
     rooms = [job.room for job in jobs]
     wait_for(engine, [*jobs[:7], scored, *jobs[7:]])
     from transformers import AutoModelForCausalLM
@@ -100,7 +103,7 @@ def test_requests_in_flight_together_get_the_tokens_that_each_gets_alone(tmp_pat
 def test_a_long_prompt_alone(tmp_path: Path) -> None:
     """Steps of it in which nobody gets a token."""
     model, asked = loaded(tmp_path), prompts(1)[0] * 3
-    job = Job(list(asked), 5, 0, temperature=0.0, ends=frozenset(model.ends))
+    job = engines.Job(list(asked), 5, 0, temperature=0.0, ends=frozenset(model.ends))
     wait_for(engine_of(model, 4), [job])
     from transformers import AutoModelForCausalLM
 
@@ -114,7 +117,7 @@ def likelihood(model: Any, prompt: Sequence[int], choice: Sequence[int]) -> floa
     return sum(float(beliefs[len(prompt) - 1 + at, token]) for at, token in enumerate(choice))
 
 
-def wait_for(engine: Engine, jobs: Sequence[Job]) -> None:
+def wait_for(engine: engines.Engine, jobs: Sequence[engines.Job]) -> None:
     waiting = threading.Semaphore(0)
     for job in jobs:
         job.done = lambda ended: waiting.release()
@@ -131,8 +134,8 @@ def _exact(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @lru_cache(1)
-def _load(name: str, cache: Path) -> Loaded:
-    return load(name, cache, "float32")
+def _load(name: str, cache: Path) -> load.Loaded:
+    return load.load(name, cache, "float32")
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +145,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def ask(folder: str | Path, requests: Sequence[Request], **settings: Any) -> list[Reply]:
     async def all_of_them() -> list[Reply]:
-        async with LocalClient(str(folder), Path(folder) / "cache", **{"max_tokens": 400} | settings) as local:
+        async with client.LocalClient(str(folder), Path(folder) / "cache", **{"max_tokens": 400} | settings) as local:
             return list(await asyncio.gather(*map(local.complete, requests)))
 
     return asyncio.run(all_of_them())
@@ -240,17 +243,17 @@ def test_a_model_that_raises_is_one_line_and_nobody_waits(
     folder: str, monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
 ) -> None:
     _load(folder, Path(folder) / "cache")  # which reads a text
-    read, calls = KeysAndValues.read, iter(range(100))
+    read, calls = kept.KeysAndValues.read, iter(range(100))
 
-    def breaks(self: KeysAndValues, *given: Any) -> Any:
+    def breaks(self: kept.KeysAndValues, *given: Any) -> Any:
         if next(calls) == 3:
             raise error
         return read(self, *given)
 
-    monkeypatch.setattr(KeysAndValues, "read", breaks)
+    monkeypatch.setattr(kept.KeysAndValues, "read", breaks)
 
     async def both() -> list[Any]:
-        async with LocalClient(folder, Path(folder) / "cache") as local:
+        async with client.LocalClient(folder, Path(folder) / "cache") as local:
             rows = [said("row", None, number) for number in range(3)]
             found = await asyncio.gather(*map(local.complete, rows), return_exceptions=True)
             return [*found, *await asyncio.gather(local.complete(said("later")), return_exceptions=True)]

@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 import tiny
+from later import later, needs
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("llguidance")
+import llm_created
+from llm_created.cli.main import main
+from llm_created.creation import connect
+from llm_created.data import sources
 
-import llm_created  # noqa: E402
-from llm_created.cli.main import main  # noqa: E402
-from llm_created.clients.local import load  # noqa: E402
-from llm_created.clients.local.kept import KeysAndValues  # noqa: E402
-from llm_created.creation import connect  # noqa: E402
-from llm_created.data import sources  # noqa: E402
+needs("torch", "llguidance", extra="local")
+torch = later("torch")
+client, kept, load = (later(f"llm_created.clients.local.{name}") for name in ("client", "kept", "load"))
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +99,6 @@ def test_without_the_model_what_is_journaled_is_made_again(tmp_path: Path) -> No
 
 
 def connect_loaded_again() -> None:
-    from llm_created.clients.local import client
-
     client.load_once.cache_clear()
 
 
@@ -120,7 +118,12 @@ def test_caps_stop_and_the_same_command_goes_on(
 
 
 @pytest.mark.parametrize(
-    "more", [("--verify", "3"), ("--method", "targen", "--contexts", "2"), ("--strategy", "tree")]
+    "more",
+    [
+        ("--verify", "3"),
+        pytest.param(("--method", "targen", "--contexts", "2"), marks=pytest.mark.slow),
+        ("--strategy", "tree"),
+    ],
 )
 def test_every_way_of_asking_ends_by_itself(
     folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...]
@@ -177,20 +180,20 @@ def test_two_datasets_at_once_in_one_process(folder: str) -> None:
 def test_a_model_that_breaks_in_the_middle_loses_nothing(
     folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    read, steps = KeysAndValues.read, iter(range(10**6))
+    read, steps = kept.KeysAndValues.read, iter(range(10**6))
 
-    def breaks(self: KeysAndValues, *given: Any) -> Any:
+    def breaks(self: kept.KeysAndValues, *given: Any) -> Any:
         if next(steps) > 150:
             raise RuntimeError("CUDA out of memory")
         return read(self, *given)
 
     with monkeypatch.context() as broken:
-        broken.setattr(KeysAndValues, "read", breaks)
+        broken.setattr(kept.KeysAndValues, "read", breaks)
         assert main(argv(folder, tmp_path / "rows", 60, "--concurrency", "4")) == 1
     told = capsys.readouterr().err
     assert "the model broke with RuntimeError: CUDA out of memory; lower --concurrency" in told
-    assert "Traceback" not in told and (kept := replies()) > 0
-    assert main(argv(folder, tmp_path / "few", 3)) == 0 and replies() == kept
+    assert "Traceback" not in told and (paid := replies()) > 0
+    assert main(argv(folder, tmp_path / "few", 3)) == 0 and replies() == paid
     assert main(argv(folder, tmp_path / "rows", 12)) == 0
 
 
@@ -220,6 +223,28 @@ def copy_of(folder: str, to: Path, **files: bytes | None) -> Path:
         else:
             path.write_bytes(content)
     return to
+
+
+def test_the_model_in_the_box_is_unpacked_once_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a small box; `test_real_model.py` has the real one."""
+    packed = tiny.box(tmp_path, "tiny_box").state_dict()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(load, "BOX", "tiny_box")
+    client.load_once.cache_clear()
+    line = ["create", "sst2", "--method", "simprompt", "--model", "local", "--max-tokens", "60"]
+    assert main([*line, "-n", "3", "--out", str(tmp_path / "few")]) == 0
+    (folder,) = (Path(os.environ["LLM_CREATED_CACHE"]) / "models").iterdir()
+    written = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+    client.load_once.cache_clear()
+    assert main([*line, "-n", "5", "--out", str(tmp_path / "more")]) == 0
+    assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == written
+    assert texts(tmp_path / "more")[:3] == texts(tmp_path / "few") and len(texts(tmp_path / "more")) == 5
+    unpacked = load.load("", folder.parent, "float32").model.state_dict()
+    assert unpacked.keys() == packed.keys()
+    for name, weight in packed.items():  # in eight bits each
+        assert float((unpacked[name] - weight).abs().max()) <= float(weight.abs().max()) / 127, name
 
 
 def test_what_is_no_model_is_one_line_and_nothing_is_written(

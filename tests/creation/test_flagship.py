@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,12 +39,6 @@ def finish(server: Server, out: Path, strategy: str, rows: int, *more: str) -> l
     done = subprocess.run(command(server, out, strategy, rows, *more), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return (out / "train.jsonl").read_text("utf-8").splitlines()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
 
 
 def all_but(quick: str) -> list[object]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from law import NoModel, Writer, identity, run, run_told
+from quick import slow_but
 
 from llm_created import Journal, Reason, Reply, Request, Row, RunFailed, StoppedShort, Task, Usage
 from llm_created.clients.prices import Price
@@ -22,11 +23,9 @@ from llm_created.creation.progress import Tally
 from llm_created.errors import RequestFailed
 from llm_created.runs.identity import SELF_REFERENCE, STRATEGIES
 
-QUICK = ("random", "tree", "targen", "attrprompt")
-SOME = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in STRATEGIES]
 
-
-@pytest.mark.parametrize("strategy", STRATEGIES)
+# Methods grow, fail and arrive in any order in test_methods.py as well.
+@pytest.mark.parametrize("strategy", slow_but(lambda name: name in SELF_REFERENCE, STRATEGIES))
 def test_concurrency_and_order_of_arrival_do_not_show(strategy: str, tmp_path: Path) -> None:
     who = identity(strategy)
     one = run(tmp_path / "one", who, Writer(), 300, concurrency=1)
@@ -46,7 +45,7 @@ def test_every_strategy_has_its_own_rows_and_the_seed_counts_where_it_draws(tmp_
     assert run(tmp_path / "chains", identity("random", chains=3), Writer(), 60) != rows["random"]
 
 
-@pytest.mark.parametrize("strategy", SOME)
+@pytest.mark.parametrize("strategy", slow_but(lambda name: name in ("random", "tree"), STRATEGIES))
 def test_growing_keeps_the_rows_and_buys_the_difference(strategy: str, tmp_path: Path) -> None:
     who = identity(strategy)
     first, second, whole = Writer(wait=0.01), Writer(wait=0.01), Writer()
@@ -151,7 +150,7 @@ def test_removing_one_row_leaves_the_others_where_they_were(tmp_path: Path, monk
     assert left == [parent for parent in parents if parent != gone][: len(left)]
 
 
-@pytest.mark.parametrize("strategy", SOME)
+@pytest.mark.parametrize("strategy", slow_but(lambda name: name in ("random", "tree", "attrprompt"), STRATEGIES))
 def test_emission_checks_change_nothing_that_is_asked(strategy: str, tmp_path: Path) -> None:
     who = identity(strategy)
     plain = run(tmp_path / "plain", who, Writer(), 500)

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from later import needs
 
 from llm_created.cli.main import main
 from llm_created.data import sources
@@ -22,7 +23,7 @@ from llm_created.evaluation.linear import Linear
 from llm_created.reports import trial_table
 from llm_created.tasks.task import Row, Task
 
-pytest.importorskip("sklearn", reason="scikit-learn is not installed: llm-created[linear]")
+needs("sklearn", extra="linear")
 
 CHOICE = Task(name="choice", inputs=("question",), num_options=4)
 YES_NO = Task(name="claims", inputs=("question",), labels=("True", "False"))
@@ -262,7 +263,7 @@ def test_leaks_are_warned_of_counted_and_written(run: str, capsys: pytest.Captur
     assert result["scores"]["t.jsonl"]["leaked"] == 3
 
 
-@pytest.mark.parametrize("task", ["csqa", "creak", "pubmedqa"])
+@pytest.mark.parametrize("task", ["csqa", "creak", pytest.param("pubmedqa", marks=pytest.mark.slow)])
 def test_held_out_demo_rows_are_no_result(
     task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

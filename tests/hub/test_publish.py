@@ -17,17 +17,12 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-
-pytest.importorskip("accelerate", reason="the `train` extra is not installed")
-
-import torch
-from accelerate.state import AcceleratorState
 from hostile import HOSTILE, rendered
 from hub import READ, WRITE, Hub, complaints
 from huggingface_hub import ModelCard
+from later import later, needs
 from person import Done, one_line, outside, somebody
 from tiny import FIXED, OPEN, VARIED, encoder, rows_file, task_file
-from transformers import AutoTokenizer
 
 from llm_created import Row, Task, UsageError
 from llm_created.cli import main as cli
@@ -37,9 +32,13 @@ from llm_created.data import sources
 from llm_created.evaluation import results
 from llm_created.evaluation.scores import score
 from llm_created.tasks.builtin import load as built_in
-from llm_created.train import features, finetune, grid, model, model_card, publish
+from llm_created.train import finetune, grid, model_card, publish
 from llm_created.train.arguments import Arguments, Finetune
 from llm_created.train.model_card import How, Trained
+
+needs("torch", "accelerate", extra="train")
+torch, transformers, accelerate = later("torch"), later("transformers"), later("accelerate.state")
+features, model = (later(f"llm_created.train.{name}") for name in ("features", "model"))
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "model_card.md"
 TASKS = {"fixed": FIXED, "open": OPEN, "varied": VARIED}
@@ -116,7 +115,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             world, threads = World(hub, folder, env, person), torch.get_num_threads()
             torch.set_num_threads(1)
             for name in TASKS:
-                AcceleratorState._reset_state(True)
+                accelerate.AcceleratorState._reset_state(True)
                 finetune.finetune(Arguments(**world.flags(name)))
             torch.set_num_threads(threads)
             yield world
@@ -136,7 +135,7 @@ def rows_of(name: str, world: World) -> list[tuple[list[str], list[str]]]:
 def answer_here(world: World, name: str) -> str:
     """What the model answers to the formatting example, by the code that scores it."""
     trained, folder = publish.load(str(world.folder / name)), str(world.folder / name)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     loaded = model.load_model(folder, trained.task, tokenizer, trained=True).eval()
     encoded = features.tokenise([trained.example], trained.task.variable, tokenizer, 64)
     inputs, counts = encoded.batch([0], tokenizer.pad_token_id)

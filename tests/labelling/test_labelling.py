@@ -497,7 +497,7 @@ FIELDS = st.sampled_from(["question", "QUESTION", "answer", "Answer", "label", "
 RECORD = st.dictionaries(FIELDS | st.text(max_size=4), JSON | st.sampled_from(["True", "no", "why"]), max_size=6)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(RECORD.map(json.dumps) | JSON.map(json.dumps) | st.text(max_size=20).map(lambda t: t.replace("\n", "")))
 )

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,6 @@ def slow(*values: object) -> object:
 
 FAULTS = {"rate_429": 0.08, "rate_500": 0.05, "rate_drop": 0.03, "bad_json_rate": 0.05, "refuse_lists_rate": 0.05}
 SUPERGLUE = ("copa", *(slow(name) for name in ("record", "rte", "axg", "boolq_open", "cb", "wic", "wsc")))
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)

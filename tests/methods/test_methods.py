@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from quick import slow_but
 
 from llm_created import Guide, Identity, Journal, RunFailed, StoppedShort, Task, UsageError
 from llm_created.analysis.agreement import judged_tables, table
@@ -151,9 +152,15 @@ def run_told(
 
 
 CASES = [(method, task) for method in METHODS for task in (TASK, TOPICS, EVENTS)]
+# Each method and each task once.
+QUICK = (("targen", TASK), ("attrprompt", TOPICS), ("simprompt", EVENTS))
 
 
-@pytest.mark.parametrize(("method", "task"), CASES, ids=[f"{method}-{task.name}" for method, task in CASES])
+@pytest.mark.parametrize(
+    ("method", "task"),
+    slow_but(lambda *case: case in QUICK, CASES),
+    ids=[f"{method}-{task.name}" for method, task in CASES],
+)
 def test_one_sequence_whatever_the_concurrency_failures_and_growth(method: str, task: Task, tmp_path: Path) -> None:
     who = identity(method, task)
     whole = run(tmp_path / "a", who, Writer(), 150, concurrency=1)
@@ -363,7 +370,10 @@ def test_attributes_that_cannot_be_used_are_told_in_one_line(given: dict[str, An
 # Verdicts
 
 
-@pytest.mark.parametrize("strategy", ["naive", "random", "tree", *METHODS])
+@pytest.mark.parametrize(
+    "strategy",
+    slow_but(lambda name: name in ("tree", "targen", "attrprompt"), ["naive", "random", "tree", *METHODS]),
+)
 @pytest.mark.parametrize(
     "rule", ["relabel", *(pytest.param(rule, marks=pytest.mark.slow) for rule in ("drop", "keep"))]
 )

@@ -80,14 +80,12 @@ STYLES: dict[str, Callable[[list[str]], str]] = {
 
 
 @given(values=VALUES)
-@settings(deadline=None)
 def test_a_list_reads_back_the_same_in_every_style(values: list[str]) -> None:
     for style, render in STYLES.items():
         assert read_list(render(values)) == values, style
 
 
 @given(values=VALUES, at=st.integers(0, 2**16), indent=st.sampled_from([None, 1]), bare=st.booleans())
-@settings(deadline=None)
 def test_of_a_list_that_is_cut_off_the_whole_items_are_read(
     values: list[str], at: int, indent: int | None, bare: bool
 ) -> None:
@@ -99,7 +97,6 @@ def test_of_a_list_that_is_cut_off_the_whole_items_are_read(
 
 
 @given(values=st.lists(NAME.map(lambda parts: " ".join([parts[0], *parts[1]])), min_size=3, unique_by=fold))
-@settings(deadline=None)
 def test_a_line_with_commas_reads_back_the_same(values: list[str]) -> None:
     assert read_list(", ".join(values)) == read_list("; ".join(values) + ";") == values
     assert read_list("Sports: " + ", ".join(values) + ".") == values
@@ -131,7 +128,7 @@ PIECES = [
 @given(
     text=st.one_of(st.text(), st.lists(st.sampled_from(PIECES) | st.text(max_size=5)).map("".join)), most=st.just(7)
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 def test_any_text_gives_values_or_a_reason(text: str, most: int) -> None:
     read = read_list(text, ["Golf", text[:20]], most)
     if isinstance(read, Reason):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from quick import slow_but
 
 import llm_created
 from llm_created import Guide, Row, Task
@@ -115,7 +116,8 @@ def test_a_builder_file_is_short_and_opens_with_a_row(name: str) -> None:
     assert isinstance(own, Row) and isinstance(real, Row) and own.key != real.key
 
 
-@pytest.mark.parametrize("name", NEW)
+# The largest two take most of the time.
+@pytest.mark.parametrize("name", slow_but(lambda name: name not in ("record", "wic"), NEW))
 def test_the_cut(name: str) -> None:
     hub, source = Hub(name), tasks.load(name)
     assert source.human is not None

@@ -16,22 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("accelerate", reason="the `train` extra is not installed")
-
-import torch
-from accelerate.state import AcceleratorState
-from safetensors.torch import load_file
+from later import later, needs
 from tiny import FIXED, VARIED, encoder, rows_file, task_file
-from transformers import AutoTokenizer
 
 from llm_created.cli import main as cli
 from llm_created.errors import RunFailed, UsageError
 from llm_created.tasks.task import Row, Task
-from llm_created.train import checkpoint, data, features, model, outcome
+from llm_created.train import data
 from llm_created.train import finetune as command
 from llm_created.train.arguments import Arguments
 from llm_created.utils.text import fold
+
+needs("torch", "accelerate", extra="train")
+torch, transformers, accelerate = later("torch"), later("transformers"), later("accelerate.state")
+safetensors = later("safetensors.torch")
+checkpoint, features, model, outcome = (
+    later(f"llm_created.train.{name}") for name in ("checkpoint", "features", "model", "outcome")
+)
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ def _alone() -> Iterator[None]:
     """One thread, which is fastest for so small a model, and no precision left from the test before."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    AcceleratorState._reset_state(True)
+    accelerate.AcceleratorState._reset_state(True)
     yield
     torch.set_num_threads(threads)
 
@@ -70,7 +71,7 @@ class Place:
         return words
 
     def weights(self, name: str = "out") -> dict[str, torch.Tensor]:
-        return load_file(self.folder / name / "model.safetensors")
+        return safetensors.load_file(self.folder / name / "model.safetensors")
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def test_any_number_of_options_a_row(tmp_path: Path, kind: str) -> None:
     result = place.train(epochs=2)
     assert result["history"][1]["loss"] < result["history"][0]["loss"]
     # A row's figures are its own, whatever shares the batch with it.
-    tokenizer = AutoTokenizer.from_pretrained(place.folder / "out")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(place.folder / "out")
     trained = model.load_model(str(place.folder / "out"), VARIED, tokenizer, trained=True).eval()
     rows = data.load([place.rows], place.task).train[:9]
     assert len({len(row.options) for row in rows}) > 2
@@ -391,7 +392,7 @@ def words(encoded: features.Features, row: int, tokenizer: Any) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 def test_the_context_is_cut_and_not_the_question(tmp_path: Path, kind: str) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(encoder(tmp_path, kind))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(encoder(tmp_path, kind))
     question, context = " ".join(f"w{n}" for n in range(10)), " ".join(f"w{n % 60}" for n in range(20, 90))
 
     def row(*inputs: str, options: tuple[str, ...] = ("True", "False")) -> Row:
@@ -424,7 +425,7 @@ def test_the_context_is_cut_and_not_the_question(tmp_path: Path, kind: str) -> N
 
 def test_second_run_finds_its_tokens(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "llm_created.train")
-    tokenizer = AutoTokenizer.from_pretrained(place.model)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(place.model)
     rows = data.load([place.rows], place.task).train
     first = features.tokenise(rows, False, tokenizer)
     assert "90 rows: tokenised in" in caplog.text and "cache" not in caplog.text
@@ -573,7 +574,7 @@ def test_a_loss_that_explodes(place: Place, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_model_with_fewer_positions(tmp_path: Path) -> None:
     for kind, room in (("bert", 40), ("roberta", 38)):
-        tokenizer = AutoTokenizer.from_pretrained(encoder(tmp_path / kind, kind, positions=40))
+        tokenizer = transformers.AutoTokenizer.from_pretrained(encoder(tmp_path / kind, kind, positions=40))
         loaded = model.load_model(str(tmp_path / kind), FIXED, tokenizer)
         assert model.fitting_length(loaded, 256) == room
         # The longest sequence there is room for goes through.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
+from later import later, needs
 
 from llm_created.evaluation.scores import mcnemar, score
 
-metrics = pytest.importorskip(
-    "llm_created.train.metrics", reason="evaluate is not installed: llm-created[train]", exc_type=ImportError
-)
+needs("evaluate", extra="train")
+metrics = later("llm_created.train.metrics")
 
 
 def test_accuracy_comes_with_everything() -> None:

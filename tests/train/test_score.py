@@ -13,11 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("accelerate", reason="the `train` extra is not installed")
-
-import torch
-from accelerate.state import AcceleratorState
+from later import later, needs
 from tiny import FIXED, OPEN, VARIED, encoder, rows_file, task_file
 
 from llm_created.evaluation import results
@@ -26,12 +22,15 @@ from llm_created.tasks.task import Task
 from llm_created.train import data, finetune, score
 from llm_created.train.arguments import Arguments
 
+needs("torch", "accelerate", extra="train")
+torch, accelerate = later("torch"), later("accelerate.state")
+
 
 @pytest.fixture(autouse=True)
 def _alone() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    AcceleratorState._reset_state(True)
+    accelerate.AcceleratorState._reset_state(True)
     yield
     torch.set_num_threads(threads)
 
