@@ -22,6 +22,8 @@ class Request:
         id (`str`): `<run>/<lane>/<occurrence>/<key>`, sent along as `X-Client-Request-Id`.
         schema (`Mapping[str, Any]`, *optional*): the `response_format` for servers with structured output.
         max_tokens (`int`, *optional*): the bound on the reply that caps stand on, where the user gave none.
+        among (`tuple[str, str]`, *optional*): of the objects that are asked for, a property that is one of the texts
+            which another one lists: no schema says that, and a model of this process is held to it.
         choices (`tuple[str, ...]`): whole replies whose log-likelihood is asked for instead of one that is written; a
             model of this process answers with a JSON list of them, in nats, and servers do not.
         empty (`Sequence[Mapping[str, str]]`): beside `choices`, the same question with nothing in its inputs; the
@@ -45,6 +47,7 @@ class Request:
     id: str = ""
     schema: Mapping[str, Any] | None = None
     max_tokens: int | None = None
+    among: tuple[str, str] | None = None
     choices: tuple[str, ...] = ()
     empty: Sequence[Mapping[str, str]] = ()
     attempt: Callable[[bool], None] = field(default=lambda lost: None, compare=False, repr=False)

@@ -13,6 +13,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..checks.judge import Judge
@@ -251,8 +252,9 @@ class _Loop:
 
     def _request(self, turn: Turn) -> Request:
         messages, schema = self.strategy.ask(turn)
-        key = key_of(messages)
-        return self.calls.request(messages, schema, turn.lane, key, self.occurrences[turn.lane, key])
+        key, task = key_of(messages), self.identity.task
+        request = self.calls.request(messages, schema, turn.lane, key, self.occurrences[turn.lane, key])
+        return replace(request, among=(task.answer, task.options)) if task.variable and turn.rows else request
 
     def _use(self, turn: Turn, request: Request) -> Use:
         return lambda reply: self._read(turn, request, reply)

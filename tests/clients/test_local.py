@@ -171,7 +171,8 @@ def test_what_ends_by_itself_is_of_the_schema(folder: str, task: Task, count: in
     """A model of random numbers writes rows of the library's own schemas, their fields in order."""
     label = chance.choice(task.labels) if task.labels and chance.random() < 0.5 else None
     schema = schemas.of_rows(task, count, label)
-    replies = ask(folder, [said("a row", schema, number) for number in range(4)], max_tokens=150)
+    among = (task.answer, task.options) if task.variable else None
+    replies = ask(folder, [said("a row", schema, number, among=among) for number in range(4)], max_tokens=150)
     assert {reply.finish_reason for reply in replies} <= {"stop", "length"}
     for whole in (json.loads(reply.text) for reply in replies if reply.finish_reason == "stop"):
         rows = [whole] if count == 1 else whole["examples"]
@@ -181,7 +182,24 @@ def test_what_ends_by_itself_is_of_the_schema(folder: str, task: Task, count: in
             assert all(isinstance(row[name], str) for name in (*task.inputs, task.answer))
             assert label is None or row[task.answer] == label
             assert row[task.options] == list(task.labels) if task.labels else len(row[task.options]) >= 2
-            assert task.labels is None or row[task.answer] in task.labels
+            assert row[task.answer] in (task.labels or row[task.options])
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_answer_is_one_of_the_options_that_were_written(folder: str, count: int) -> None:
+    """No schema says so: the grammar of the answer is made of the options before it."""
+    task = Task(name='a "q"', inputs=("ü", "in\\put"), answer="the answer", options="choices", num_options=3)
+    schema = schemas.of_rows(task, count)
+    requests = [said("a row", schema, number, among=("the answer", "choices")) for number in range(12)]
+    whole = [
+        json.loads(reply.text) for reply in ask(folder, requests, max_tokens=900) if reply.finish_reason == "stop"
+    ]
+    rows = [row for one in whole for row in (one["examples"] if count > 1 else [one])]
+    assert len(rows) >= 4 and len(rows) == count * len(whole)
+    for row in rows:
+        assert list(row) == list(task.fields) and len(row["choices"]) == 3
+        assert row["the answer"] in row["choices"]
+    assert len({row["choices"].index(row["the answer"]) for row in rows}) > 1
 
 
 def test_the_same_request_is_answered_alike_and_another_occurrence_otherwise(folder: str) -> None:

@@ -208,7 +208,7 @@ class LocalClient:
             prompt, room, seed, temperature=self._temperature, top_p=self._top_p, ends=frozenset(self.loaded.ends)
         )
         if request.schema is not None and self._structured != "off":
-            job.matcher = self._grammars.of(request.schema)
+            job.matcher = self._grammars.of(request.schema, request.among)
             # What the schema leaves no choice about need not be written: it is read with the prompt.
             forced = list(job.matcher.compute_ff_tokens())
             if len(forced) < room:
