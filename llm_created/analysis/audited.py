@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, takewhile
 from typing import NamedTuple
 
+from ..runs import human
 from ..runs.human import LABEL, UNSURE, WRONG, Said, latest
 from ..runs.journal import Journal
 from ..runs.kept import Place, at_place, places
@@ -106,6 +107,12 @@ class Looked(NamedTuple):
         """A person as others are told of them: by number."""
         return "one person" if len(self.people) == 1 else f"person {self.people.index(name) + 1}"
 
+    def said(self, applied: bool) -> list[str]:
+        """How many rows were looked at, and how far people agree."""
+        whose = "one person" if len(self.people) == 1 else f"{len(self.people)} people"
+        rest = "" if applied else ": --reviewed drop or relabel makes use of it"
+        return [f"{whose} looked at {self.rows:,} rows{rest}", *self.agreement()]
+
     def agreement(self) -> list[str]:
         """How far people agree, a line for each two."""
         return [one.said(self.who(one.one), self.who(one.two)) for one in self.pairs[:_PAIRS]]
@@ -135,7 +142,7 @@ def looked(journal: Journal, task: Task) -> Looked | None:
     said = [one for one in said if one.row in known]
     if not said:
         return None
-    people, order = sorted({one.by for one in said}), drawn(all_places)
+    people, order = human.people(said), drawn(all_places)
     rows = _Rows(journal, task)
     audits = [_audit(by, said, order, rows) for by in people if sample_of(said, by)]
     at = {place.row_id: place for place in all_places}

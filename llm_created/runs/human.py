@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -133,6 +133,6 @@ def latest(said: Iterable[Said]) -> dict[str, dict[str, Said]]:
     return found
 
 
-def people(said: Iterable[Said]) -> Iterator[str]:
+def people(said: Iterable[Said]) -> list[str]:
     """Who said something, in the order of their names."""
-    yield from sorted({one.by for one in said})
+    return sorted({one.by for one in said})
