@@ -35,7 +35,7 @@ def made_again(
     replies = [
         (request, reply)
         for request, reply in found.replies.replies
-        if (said := of_reply(request, reply.text)) is None or (said.row, said.by) not in known
+        if (of := of_reply(request, reply.text)) is None or (of.row, of.by) not in known
     ]
     added = journal.absorb(replies, found.replies.similarities)
     if journal.get("seed_from") is None:

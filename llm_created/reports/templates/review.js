@@ -126,10 +126,10 @@ function draw(before) {
     el("span", { className: "muted" }, about.labels ? "Its label:" : "Its answer:"), said(row.options[row.given]),
     row.check ? el("span", { className: "muted small" }, `(${row.check} by a judge)`) : ""]));
   by("own").replaceChildren(...(row.own ? ["You said: ", said(ownWords(row.own))] : []));
-  const given = about.blind ? "" : ` Its label: ${row.options[row.given]}.`;
-  const own = row.own ? ` You said: ${ownWords(row.own)}.` : "";
-  const text = row.fields.map(([name, one]) => `${name}: ${one}`).join(". ");
-  tell(`${before}Row ${count(cursor + 1)} of ${count(places.length)}. ${text}.${given}${own}`);
+  const given = about.blind ? "" : ` Its label: ${row.options[row.given]};`;
+  const own = row.own ? ` You said: ${ownWords(row.own)};` : "";
+  const text = row.fields.map(([name, one]) => `${name}: ${one}`).join("; ");
+  tell(`${before}Row ${count(cursor + 1)} of ${count(places.length)}. ${text};${given}${own}`);
 }
 
 async function last(before) {
