@@ -70,7 +70,7 @@ class Desk:
                 "first": next((at for at, place in enumerate(self._places) if place.row_id not in own), 0),
                 "labels": self.task.labels,
                 "answer": self.task.answer,
-                "filters": [] if self.sample else list(self._filters()),
+                "filters": [] if self.sample else [one for one in self._filters() if len(one["values"]) > 1],
             }
 
     def _own(self) -> dict[str, Said]:

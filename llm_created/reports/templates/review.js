@@ -245,7 +245,7 @@ document.addEventListener("keydown", (event) => {
 // ---- Which rows ---------------------------------------------------------------------------------------------------
 
 function drawFilters() {
-  const shown = about.filters.filter((filter) => filter.values.length > 1);
+  const shown = about.filters;
   if (!shown.length) return;
   by("chosen").hidden = false;
   const selects = shown.map((filter) => el("label", {}, filter.label, el("select", { name: filter.name },
