@@ -49,6 +49,7 @@ class Desk:
                 f"the run {journal.folder.name[:8]} has no rows to look at yet: `llm-created create` makes them"
             )
         self._judged = _checks(journal) if not self.blind else {}
+        self._values: list[str] = []
         self._drawn = [self._drawn_for(place) for place in self._places]
 
     def __len__(self) -> int:
@@ -86,8 +87,9 @@ class Desk:
             yield _filter("answer", "Answer", named)
         depths = Counter(place.turn.depth for place in self._places)
         yield _filter("depth", "Depth", ((str(depth), str(depth), depths[depth]) for depth in sorted(depths)))
-        values = Counter(pair for pairs in self._drawn for pair in pairs)
-        yield _filter("drawn", "Drawn", ((pair, shorten(pair, _LETTERS), n) for pair, n in values.most_common()))
+        values = Counter(pair for pairs in self._drawn for pair in pairs).most_common(_CHOICES)
+        self._values = [pair for pair, _ in values]
+        yield _filter("drawn", "Drawn", ((str(at), shorten(pair, _LETTERS), n) for at, (pair, n) in enumerate(values)))
         checks = Counter(self._judged.get(place.row_id, "") for place in self._places)
         yield _filter("check", "Label check", ((name, name, n) for name, n in checks.items() if name))
         by = {"nobody": "by nobody yet", "me": "by me", "others": "by others"}
@@ -119,7 +121,7 @@ class Desk:
         has = {
             "answer": set() if self.blind else {str(place.answer)},
             "depth": {str(place.turn.depth)},
-            "drawn": set(self._drawn[at]),
+            "drawn": {str(number) for number, pair in enumerate(self._values) if pair in self._drawn[at]},
             "check": {self._judged.get(place.row_id, "")},
             "looked": {name for name, fits in looked_at.items() if fits},
         }
@@ -153,7 +155,7 @@ class Desk:
                 "id": place.row_id,
                 "fields": [list(pair) for pair in zip(self.task.inputs, row.inputs, strict=True)],
                 "options": list(row.options),
-                "own": None if own is None else {"verdict": own.verdict, "label": own.label},
+                "own": None if own is None else {"verdict": own.verdict, "label": _number_of(row, own.label)},
             }
             if not self.blind:
                 seen |= {"given": place.answer, "check": self._judged.get(place.row_id, "")}
@@ -171,13 +173,13 @@ class Desk:
         said = (one for one in self.journal.said_of(row_id, self.person) if one.blind or not self.blind)
         return next(iter([*said][-1:]), None)
 
-    def say(self, at: int, verdict: str, label: str | None) -> None:
+    def say(self, at: int, verdict: str, label: int | None) -> None:
         """Keep what the person says of a row; it is in the journal when this returns.
 
         Args:
             at (`int`): the row's number.
             verdict (`str`): `"label"`, `"wrong"` or `"unsure"`.
-            label (`str`, *optional*): the label that they hold right.
+            label (`int`, *optional*): the number of the label that they hold right, from 0.
 
         Raises:
             UsageError: it is no verdict, or no label of this row.
@@ -187,11 +189,12 @@ class Desk:
             place, row = self._at(at)
             if verdict not in (LABEL, WRONG, UNSURE):
                 raise UsageError(f"a verdict is label, wrong or unsure, not {verdict!r}")
-            if verdict == LABEL and label not in row.options:
-                raise UsageError(f"{label!r} is no label of this row")
+            chosen = row.options[label] if label is not None and 0 <= label < len(row.options) else None
+            if verdict == LABEL and chosen is None:
+                raise UsageError(f"there is no label {label} of this row: it has {len(row.options)}")
             # Wrong is the label that was seen; blind, no label fits.
             wrong = None if self.blind else row.options[place.answer]
-            about = {LABEL: label, WRONG: wrong, UNSURE: None}[verdict]
+            about = {LABEL: chosen, WRONG: wrong, UNSURE: None}[verdict]
             said = Said(place.row_id, self.person, verdict, about, self.blind, self.sample)
             human.add(self.journal.path, said)
 
@@ -205,6 +208,10 @@ class Desk:
             answered = self._own()
             rows = sum(place.row_id in answered for place in self._places)
             return [f"{self.person} has looked at {rows:,} of {len(self._places):,} rows"]
+
+
+def _number_of(row: Row, label: str | None) -> int | None:
+    return row.options.index(label) if label in row.options else None
 
 
 def _filter(name: str, label: str, values: Iterable[tuple[str, str, int]]) -> dict[str, Any]:

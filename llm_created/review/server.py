@@ -133,9 +133,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _say(self, body: Mapping[str, Any]) -> bool:
         verdict, label = body.get("verdict"), body.get("label")
-        if not isinstance(verdict, str) or not (label is None or isinstance(label, str)):
-            raise UsageError("a verdict and a label are texts")
-        self.server.desk.say(_number(body.get("at")), verdict, label)
+        if not isinstance(verdict, str):
+            raise UsageError(f"a verdict is a text, not {str(verdict)[:40]!r}")
+        self.server.desk.say(_number(body.get("at")), verdict, None if label is None else _number(label))
         return True
 
     def _trusted(self, otherwise: bool) -> bool:
@@ -163,7 +163,9 @@ class _Handler(BaseHTTPRequestHandler):
             wrong = isinstance(error, UsageError)
             status = HTTPStatus.BAD_REQUEST if wrong else HTTPStatus.INTERNAL_SERVER_ERROR
             value = {"error": str(error)}
-        self._send(status, json.dumps(value).encode(), "application/json")
+        # The page spells out what would reorder a line, and so wants it as it is.
+        text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+        self._send(status, text, "application/json")
 
     def _refuse(self, status: HTTPStatus) -> None:
         # What its body holds is not read.
@@ -188,5 +190,5 @@ class _Handler(BaseHTTPRequestHandler):
 def _number(value: Any) -> int:
     text = str(value)
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise UsageError(f"the number of a row is wanted, not {text[:40]!r}")
+        raise UsageError(f"a number is wanted, not {text[:40]!r}")
     return int(text)

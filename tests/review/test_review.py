@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pytest
 from law import TASK, Writer, identity, run
 
-from llm_created import Journal, Row, Task, UsageError
+from llm_created import Budget, Journal, Row, Task, UsageError
 from llm_created.analysis.audited import audit_tables, drawn, kappa, looked
 from llm_created.analysis.intervals import share
 from llm_created.checks.people import People
@@ -231,8 +231,9 @@ def test_the_server_speaks_to_its_own_page_and_to_nobody_else() -> None:
             assert ask("say", body)[0] == 400
         for body in (
             {"at": 0, "verdict": "maybe"},
-            {"at": 0, "verdict": "label", "label": "no label"},
+            {"at": 0, "verdict": "label", "label": 2},
             {"at": 0, "verdict": "label"},
+            {"at": 0, "verdict": "label", "label": "positive"},
             {"at": 0, "verdict": ["unsure"]},
             {"at": 99, "verdict": "unsure"},
             {"at": "1e9", "verdict": "unsure"},
@@ -457,8 +458,8 @@ def test_an_audit_of_a_run_that_grew_goes_on_with_what_is_new(folder: Path) -> N
 
 
 def test_what_is_looked_at_while_a_run_has_stopped_short_counts_when_it_goes_on(tmp_path: Path) -> None:
-    stopped = run(tmp_path, identity("naive"), Writer(good=True, fail=0.5), 40, concurrency=2)
-    assert 0 < len(stopped) <= 40
+    stopped, _ = made(tmp_path, 40, "naive", budget=Budget(max_calls=4), concurrency=2)
+    assert len(stopped) == 20
     say(tmp_path, ids(stopped)[0], WRONG)
     after, _ = made(tmp_path, 40, "naive", people=people(tmp_path, "drop"))
     assert after[: len(stopped) - 1] == stopped[1:] and len(after) == 40

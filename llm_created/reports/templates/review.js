@@ -111,7 +111,7 @@ function drawWhere() {
 
 const VERDICTS = { label: "right label", wrong: about.blind ? "no label fits" : "wrong", unsure: "unsure" };
 function ownWords(own) {
-  return own.verdict === "label" ? own.label : VERDICTS[own.verdict];
+  return own.verdict === "label" ? row.options[own.label] : VERDICTS[own.verdict];
 }
 
 function draw(before) {
@@ -149,7 +149,7 @@ function action(key, text, run, id) {
 function drawActions() {
   const shown = !row ? [] : about.blind
     ? [action("N", "No label fits", () => say("wrong"), "none"), action("U", "Unsure", () => say("unsure"), "unsure")]
-    : [action("R", "Right", () => say("label", row.options[row.given]), "right"), action("W", "Wrong", () => say("wrong"), "wrong"),
+    : [action("R", "Right", () => say("label", row.given), "right"), action("W", "Wrong", () => say("wrong"), "wrong"),
       action("L", "Another label", choose, "another"), action("U", "Unsure", () => say("unsure"), "unsure")];
   by("actions").replaceChildren(...shown);
 }
@@ -171,12 +171,12 @@ function listLabels(words) {
   const wanted = words.toLowerCase().trim();
   const many = row.options.length > FEW;
   const starts = (option) => (option.toLowerCase().startsWith(wanted) ? 0 : 1);
-  order = row.options.filter((option) => option.toLowerCase().includes(wanted));
-  if (wanted) order.sort((a, b) => starts(a) - starts(b));
-  by("label-list").replaceChildren(...order.map((option, at) => el("button", {
-    type: "button", onclick: () => say("label", option), className: row.own && row.own.label === option && row.own.verdict === "label" ? "same" : "",
-  }, many ? null : el("kbd", {}, String(at + 1)), said(option))));
-  if (wanted) tell(`${count(order.length)} labels; Enter takes ${order[0] || "none"}`);
+  order = row.options.map((option, at) => at).filter((at) => row.options[at].toLowerCase().includes(wanted));
+  if (wanted) order.sort((a, b) => starts(row.options[a]) - starts(row.options[b]));
+  by("label-list").replaceChildren(...order.map((at) => el("button", {
+    type: "button", onclick: () => say("label", at), className: row.own && row.own.verdict === "label" && row.own.label === at ? "same" : "",
+  }, many ? null : el("kbd", {}, String(at + 1)), said(row.options[at]))));
+  if (wanted) tell(`${count(order.length)} labels; Enter takes ${order.length ? row.options[order[0]] : "none"}`);
 }
 
 function choose() {
@@ -189,12 +189,14 @@ function choose() {
 const say = (verdict, label = null) => once(async () => {
   if (!row) return;
   const at = places[cursor];
+  // A label goes by its number: what would reorder a line stands spelled out here.
   await ask("say", { at, verdict, label });
+  const words = ownWords({ verdict, label });
   if (!row.own) answered += 1;
   fetched.delete(at);
   // What had the focus is gone with the row.
   by("row").focus({ preventScroll: true });
-  await show(cursor + 1, `Kept: ${ownWords({ verdict, label })}. `);
+  await show(cursor + 1, `Kept: ${words}. `);
 });
 
 const move = (to) => once(() => show(to));
@@ -227,7 +229,7 @@ by("label-search").onkeydown = (event) => {
 
 const KEYS = about.blind
   ? { n: () => say("wrong"), u: () => say("unsure") }
-  : { r: () => row && say("label", row.options[row.given]), w: () => say("wrong"), l: () => row && choose(), u: () => say("unsure") };
+  : { r: () => row && say("label", row.given), w: () => say("wrong"), l: () => row && choose(), u: () => say("unsure") };
 Object.assign(KEYS, { b: () => move(cursor - 1), s: () => row && !about.sample && move(cursor + 1), backspace: () => move(cursor - 1) });
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !by("keys").checked) return;
@@ -235,8 +237,7 @@ document.addEventListener("keydown", (event) => {
   const key = event.key.toLowerCase();
   if (key === "escape" && choosing) choose();
   else if (/^[1-9]$/.test(key) && row && row.options.length <= FEW) {
-    const option = row.options[Number(key) - 1];
-    if (option !== undefined) say("label", option);
+    if (Number(key) <= row.options.length) say("label", Number(key) - 1);
   } else if (Object.hasOwn(KEYS, key)) KEYS[key]();
   else return;
   event.preventDefault();
