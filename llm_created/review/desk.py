@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from threading import Lock
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..runs import human
 from ..runs.human import LABEL, UNSURE, WRONG, Said
 from ..runs.journal import Journal
-from ..runs.kept import Place, at_place, places
+from ..runs.kept import Place, at_place, places, rows_in
 from ..tasks.task import Row, Task
 from ..utils.text import shorten
 
@@ -50,6 +50,7 @@ class Desk:
             )
         self._judged = _checks(journal) if not self.blind else {}
         self._values: list[str] = []
+        self._texts: list[str] = []
         self._drawn = [self._drawn_for(place) for place in self._places]
 
     def __len__(self) -> int:
@@ -107,7 +108,10 @@ class Desk:
             said = human.latest(self.journal.said())
             search = str(wanted.get("text") or "")[:_MAX_SEARCH].casefold().split()
             found = [at for at, place in enumerate(self._places) if self._fits(at, place, wanted, said)]
-            return list(self._holding(found, search)) if search else found
+            if not search:
+                return found
+            texts = self._all_texts()
+            return [at for at in found if all(word in texts[at] for word in search)]
 
     def _fits(self, at: int, place: Place, wanted: Mapping[str, Any], said: Mapping[str, Mapping[str, Said]]) -> bool:
         by = said.get(place.row_id, {})
@@ -127,19 +131,27 @@ class Desk:
         }
         return all(wanted[name] in values for name, values in has.items() if wanted.get(name))
 
-    def _holding(self, found: Iterable[int], words: Sequence[str]) -> Iterator[int]:
-        """Those whose texts hold all words; rows of one turn, which mostly follow each other, are read together."""
-        for at in found:
-            row = self._read(self._places[at])
-            if row is not None:
-                text = "\n".join((*row.inputs, row.id, *(row.options if self.task.variable else ()))).casefold()
-                if all(word in text for word in words):
-                    yield at
+    def _all_texts(self) -> list[str]:
+        """The texts of all rows, folded, read once; each reply is, whose rows mostly follow each other."""
+        if not self._texts:
+            of, rows = -1, dict[str, Row]()
+            for place in self._places:
+                if place.turn.position != of:
+                    of, reply = place.turn.position, self._reply(place)
+                    rows = rows_in(self.task, reply) if reply is not None else {}
+                row = rows.get(place.row_id)
+                words = () if row is None else (*row.inputs, *(row.options if self.task.variable else ()))
+                self._texts.append("\n".join((place.row_id, *words)).casefold())
+        return self._texts
 
-    def _read(self, place: Place) -> Row | None:
+    def _reply(self, place: Place) -> str | None:
         request = self._requests.get(place.turn.position)
         reply = self.journal.reply(request) if request else None
-        return at_place(self.task, place, reply.text) if reply else None
+        return reply.text if reply else None
+
+    def _read(self, place: Place) -> Row | None:
+        reply = self._reply(place)
+        return None if reply is None else at_place(self.task, place, reply)
 
     def row(self, at: int) -> dict[str, Any]:
         """What of a row may be seen, and what this person said of it before.

@@ -81,11 +81,15 @@ def places(journal: Journal) -> list[Place]:
 
 def at_place(task: Task, place: Place, text: str) -> Row | None:
     """The row at a place as it is now, read from the reply that it came in; `None` if that is not there any more."""
-    for piece in read(task, text):
-        if isinstance(piece, Row) and piece.id == place.row_id:
-            placed = piece._replace(parent_id=place.turn.example, depth=place.turn.depth)
-            return task.relabel(placed, place.answer)
-    return None
+    row = rows_in(task, text).get(place.row_id)
+    if row is None:
+        return None
+    return task.relabel(row._replace(parent_id=place.turn.example, depth=place.turn.depth), place.answer)
+
+
+def rows_in(task: Task, text: str) -> dict[str, Row]:
+    """The rows in a reply as they were written, by id."""
+    return {piece.id: piece for piece in read(task, text) if isinstance(piece, Row)}
 
 
 def rows_of(turn: TurnRecord, task: Task, text: str) -> Iterator[tuple[str, Row]]:
