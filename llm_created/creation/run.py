@@ -81,6 +81,8 @@ async def rows(
     async with AsyncExitStack() as stack:
         budget = connect.budget(settings, journal)
         tally.budget = budget
+        if budget.price is not None:
+            journal.set("price", budget.price)
         client = await connect.client(settings, identity, journal, stack)
 
         def plan(calls: int, messages: Sequence[Message]) -> None:

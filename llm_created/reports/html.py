@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis.funnel import funnel
+from ..errors import UsageError
 from ..runs.journal import Journal
 from ..tasks.task import Task
 from ..utils.console import harmless
@@ -85,6 +86,23 @@ def policy(scripts: Sequence[str], style: str, more: str = "") -> str:
 
 def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def check(path: Path) -> None:
+    """A report may take the place of a report, and of nothing else.
+
+    Raises:
+        UsageError: something else is there.
+    """
+    if not path.exists():
+        return
+    try:
+        with path.open("rb") as file:
+            ours = GENERATOR in file.read(4096)
+    except OSError as error:
+        raise UsageError(f"`out` {str(path)!r} cannot be read: {error.strerror or error}") from None
+    if not ours:
+        raise UsageError(f"`out` {str(path)!r} is there already and is no report: give another name")
 
 
 def write(path: Path, page: Iterable[str]) -> None:
