@@ -110,8 +110,8 @@ class Looked(NamedTuple):
     def said(self, applied: bool) -> list[str]:
         """How many rows were looked at, and how far people agree."""
         whose = "one person" if len(self.people) == 1 else f"{len(self.people)} people"
-        rest = "" if applied else "; the check `reviewed` makes use of it"
-        return [f"{whose} looked at {self.rows:,} rows{rest}", *self.agreement()]
+        rest = "audits are of the labels before that counted" if applied else "the check `reviewed` makes use of it"
+        return [f"{whose} looked at {self.rows:,} rows; {rest}", *self.agreement()]
 
     def agreement(self) -> list[str]:
         """How far people agree, a line for each two."""

@@ -345,6 +345,17 @@ def test_review_and_growth_through_the_commands(capsys: pytest.CaptureFixture[st
     assert "What people said" in card and "looked at 6 rows" in card and "Ada" not in card
 
 
+@pytest.mark.usefixtures("here")
+def test_a_run_that_is_deleted_under_the_page_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    digest = demo("sst2", 10)
+    with served(digest) as (_, ask):
+        assert ask("say", {"at": 0, "verdict": "unsure"})[0] == 200
+        assert main(["rm", digest, "--yes"]) == 0 and "1 answers of people" in capsys.readouterr().err
+        status, said, _ = ask("say", {"at": 1, "verdict": "unsure"})
+        assert status == 500 and "the answer was not kept" in said["error"] and "\n" not in said["error"]
+        assert not run_folder(digest).exists()
+
+
 def test_wrong_calls_are_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     digest = demo("sst2", 5)
     capsys.readouterr()
