@@ -23,6 +23,7 @@ _HOMES = {
     "Request": "clients.base",
     "RequestFailed": "errors",
     "Row": "tasks.task",
+    "Run": "loading.run",
     "RunFailed": "errors",
     "ScriptedClient": "clients.base",
     "Settings": "runs.settings",
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from .labelling.rows import label_rows
     from .loading.builder import Builder
     from .loading.load import load_dataset, register
+    from .loading.run import Run
     from .runs.identity import Identity
     from .runs.journal import Journal
     from .runs.settings import Settings

@@ -17,8 +17,8 @@ import llm_created
 
 PUBLIC = [
     *("Budget", "Builder", "Client", "Guide", "Human", "Identity", "Journal", "LLMCreatedError", "OpenAIClient"),
-    *("Reason", "Reply", "Request", "RequestFailed", "Row", "RunFailed", "ScriptedClient", "Settings", "StoppedShort"),
-    *("Task", "Usage", "UsageError"),
+    *("Reason", "Reply", "Request", "RequestFailed", "Row", "Run", "RunFailed", "ScriptedClient", "Settings"),
+    *("StoppedShort", "Task", "Usage", "UsageError"),
     *("create", "evaluate", "label_rows", "load_dataset", "push", "register"),
 ]
 # Each example by itself, as somebody tries it who has just opened the documentation.

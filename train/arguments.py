@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import logging
 import math
@@ -180,6 +181,14 @@ def _keep_freed_memory() -> None:
             mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Says what a value is where none is given, unless the help does."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        says = action.default in (None, False, argparse.SUPPRESS) or "default" in (action.help or "")
+        return action.help if says else f"{action.help} (default %(default)s)"
+
+
 @console.until_nobody_reads()
 def command(kind: type, act: Callable[[Any], Any], about: str, argv: Sequence[str] | None = None) -> int:
     """Run one command of this folder: its arguments are the fields of `kind`; what goes wrong is one line.
@@ -193,8 +202,6 @@ def command(kind: type, act: Callable[[Any], Any], about: str, argv: Sequence[st
     Returns:
         `int`: the exit code: 0 done, 1 failed, 2 wrong call.
     """
-    from argparse import RawDescriptionHelpFormatter
-
     from transformers import HfArgumentParser
 
     main = os.environ.get("RANK", "0") == "0"
@@ -205,7 +212,7 @@ def command(kind: type, act: Callable[[Any], Any], about: str, argv: Sequence[st
             if main:
                 super()._print_message(message, file)
 
-    parser = Parser(kind, description=about, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = Parser(kind, description=about, formatter_class=_Help, allow_abbrev=False)
     # Not parse_args_into_dataclasses: what it does not know is an error with a traceback there.
     values = vars(parser.parse_args(argv))
     try:

@@ -8,19 +8,25 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..evaluation.scores import wilson
+from ..runs import human
 from ..runs.journal import Journal, Judgement
 from ..tasks.task import Row, Task
 
 NO_MAJORITY = "no majority"
-_OTHER = ("as given", "another option")
-NAMES = {"self_correct": "self-correction", "verify": "verification", "likelihood": "likelihood"}
+OTHER = ("as given", "another option")
+NAMES = {
+    "self_correct": "self-correction",
+    "verify": "verification",
+    "likelihood": "likelihood",
+    human.KIND: "people's review",
+}
 
 
 class JudgedTable(NamedTuple):
     """Given against judged labels, by one judge.
 
     Attributes:
-        kind (`str`): `"verify"`, `"likelihood"` or `"self_correct"`.
+        kind (`str`): `"verify"`, `"likelihood"` or `"self_correct"`; `"human"`, and of a drawn sample `"audit"`.
         given (`list[str]`): the labels that rows were given; one entry where each row has its own options.
         judged (`list[str]`): the labels that they were judged to have, the last for no majority.
         counts (`list[list[int]]`): rows, by given and judged.
@@ -31,6 +37,8 @@ class JudgedTable(NamedTuple):
         undecided (`int`): rows without a majority.
         votes (`int`): votes in all.
         unread (`int`): votes that named no option.
+        name (`str`): what it is called, where its kind does not say it.
+        words (`str`): the agreement in one line, where it is not said as a judge's.
     """
 
     kind: str
@@ -45,19 +53,29 @@ class JudgedTable(NamedTuple):
     undecided: int
     votes: int
     unread: int
+    name: str = ""
+    words: str = ""
 
     def plain(self) -> dict[str, Any]:
         """The table as plain JSON."""
-        return self._asdict() | {"name": NAMES[self.kind], "said": self.said()}
+        return self._asdict() | {"name": self.name or NAMES[self.kind], "said": self.said()}
 
     def said(self) -> str:
         """The agreement in one line, with n and interval."""
+        if self.words or self.kind == human.KIND:
+            return self.words or self._of_people()
         unread = f"; {self.unread:,} of {self.votes:,} votes named no option" if self.unread else ""
         if not self.n:
             return f"{NAMES[self.kind]} came to no majority on any of {self.undecided:,} rows{unread}"
         share = f"{self.agreed / self.n:.1%}, 95 % interval {100 * self.low:.1f}-{100 * self.high:.1f}"
         without = f"; {self.undecided:,} without a majority" if self.undecided else ""
         return f"{NAMES[self.kind]} agrees with {self.agreed:,} of {self.n:,} given labels ({share}){without}{unread}"
+
+    def _of_people(self) -> str:
+        """Which rows they looked at is their choice, and so no sample of the others."""
+        total = self.n + self.undecided
+        without = f"; on {self.undecided:,} they hold no label right" if self.undecided else ""
+        return f"people looked at {total:,} rows, and hold the given label of {self.agreed:,} right{without}"
 
     def differing(self) -> list[tuple[str, str, int]]:
         """The cells where judged is not given, the most frequent first: label given, label judged, rows."""
@@ -90,6 +108,7 @@ class Verdicts:
     def __init__(self, journal: Journal) -> None:
         checks = journal.get("emission") or {}
         self._rules = dict.fromkeys(NAMES, checks.get("verify_rule")) | {"self_correct": checks.get("self_correct")}
+        self._rules[human.KIND] = checks.get("reviewed")
         self._journal, self._any = journal, next(journal.judgements(), None) is not None
 
     def of(self, row: Row) -> list[list[Any]]:
@@ -122,7 +141,7 @@ def table(kind: str, task: Task, judged: Iterable[tuple[int, int | None, str]]) 
         task (`Task`): names the labels; where each row has its own options, rows count as judged as given or not.
         judged (`Iterable[tuple[int, int | None, str]]`): for each row the index given, the index judged, the votes.
     """
-    labels = list(task.labels or _OTHER)
+    labels = list(task.labels or OTHER)
     cells: Counter[tuple[int, int]] = Counter()
     agreed = unanimous = total = unread = 0
     for given, answer, told in judged:
@@ -133,7 +152,7 @@ def table(kind: str, task: Task, judged: Iterable[tuple[int, int | None, str]]) 
         unread += votes.count(None)
         column = len(labels) if answer is None else answer if task.labels else int(not same)
         cells[given if task.labels else 0, column] += 1
-    names = list(task.labels or _OTHER[:1])
+    names = list(task.labels or OTHER[:1])
     counts = [[cells[row, column] for column in range(len(labels) + 1)] for row in range(len(names))]
     undecided = sum(row[-1] for row in counts)
     n = cells.total() - undecided

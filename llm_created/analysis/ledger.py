@@ -13,6 +13,7 @@ from ..errors import UsageError
 from ..evaluation.features import Embeddings, text
 from ..evaluation.run_scores import score_lines
 from ..evaluation.scores import wilson
+from ..runs import human
 from ..runs.journal import KEPT, SURPLUS, UNJUDGED, Journal
 from ..runs.kept import kept_rows
 from ..tasks.task import Row, Task
@@ -151,6 +152,9 @@ def _emitted(order: Mapping[str, int], pieces: Sequence[Sequence[Sequence[Any]]]
 def _judged(journal: Journal) -> dict[str, list[Judged]]:
     found: dict[str, list[Judged]] = {}
     for one in journal.judgements():
+        # What people said costs nothing, and is no model's word.
+        if one.kind == human.KIND:
+            continue
         found.setdefault(one.row, []).append((one.kind, one.given, one.judged))
     return found
 

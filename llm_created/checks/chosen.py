@@ -14,6 +14,7 @@ from ..utils.text import digest
 from ..utils.user_code import code_of
 from .judge import Judge
 from .likelihood import Likelihood
+from .people import People
 from .user_filter import Check, filter_name, import_function, user_filter
 
 
@@ -82,6 +83,7 @@ def named(settings: Settings, identity: Identity) -> dict[str, Any]:
         "verify": settings.verify,
         "verify_rule": settings.verify and settings.verify_rule,
         "self_correct": rule != "off" and rule,
+        "reviewed": settings.reviewed,
         "balance": ("ask" if settings.balance is True else settings.balance) or None,
         "near_duplicates": settings.near_duplicates,
         "embedding_model": near and public_name(settings.get("embedding_model")),
@@ -108,8 +110,9 @@ def _leakage(settings: Settings, task: Task) -> list[Check]:
     return [found.find]
 
 
-def reading(settings: Settings, identity: Identity) -> str:
-    """A digest of what turns replies into rows: the code that reads, and the checks. Another reading, other rows."""
+def reading(settings: Settings, identity: Identity, people: People | None = None) -> str:
+    """A digest of what turns replies into rows: the code that reads, and the checks, with what people said so far.
+    Another reading, other rows."""
     library = Path(__file__).parent.parent
     folders = (path for name in _SHAPE_ROWS for path in (library / name).rglob("*.py"))
     files = sorted([library / "embeddings.py", *folders])
@@ -117,7 +120,8 @@ def reading(settings: Settings, identity: Identity) -> str:
     function = settings.filter
     if isinstance(function, str):
         function = import_function(function)
-    return digest([sources, code_of(function) if function else "", named(settings, identity)])
+    said = [people.digest] if people is not None else []
+    return digest([sources, code_of(function) if function else "", named(settings, identity), *said])
 
 
 # Folders whose code decides what becomes of a reply, whole: what is new there counts without being listed.

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 # Commands that do not stand in a file of their own name, and one that is not the command line's.
-_MODULES = {"preview": "create", "tasks": "runs", "show": "runs", "rm": "runs"}
+_MODULES = {"preview": "create", "tasks": "runs", "show": "runs", "rm": "runs", "audit": "review"}
 _ELSEWHERE = {"push-model": "llm_created.train.publish"}
 
 

@@ -46,7 +46,8 @@ def parser() -> tuple[console.Parser, Mapping[str, console.Parser]]:
     _task(preview)
     flags.run(preview)
     commands.add_parser("tasks", help="the built-in tasks")
-    commands.add_parser("runs", help="the runs in the cache")
+    runs = commands.add_parser("runs", help="the runs in the cache: how far, how large, whether under way")
+    runs.add_argument("--all", action="store_true", help="those that were only previewed, too")
     rm = commands.add_parser("rm", help="delete a run's replies; rows that were written stay")
     rm.add_argument("run", help="the beginning of its digest, its name, or the folder its rows are in")
     rm.add_argument("--yes", action="store_true", help="delete it without asking")
@@ -62,11 +63,27 @@ def parser() -> tuple[console.Parser, Mapping[str, console.Parser]]:
     report.add_argument("run", help="the beginning of its digest, its name, or the folder its rows are in")
     report.add_argument("--out", metavar="FILE", help="the file (default: report-TASK-STRATEGY-RUN.html)")
     report.add_argument("--results", metavar="DIR", help="result files of models trained on it (default: results)")
+    review = commands.add_parser("review", help="look at rows on a page of this machine, one by one, and judge labels")
+    review.add_argument("run", help="the beginning of its digest, its name, or the folder its rows are in")
+    review.add_argument("--blind", action="store_true", help="the given label is hidden, and the right one chosen")
+    _page(review)
+    audit = commands.add_parser("audit", help="how many labels are right: a drawn sample, judged blind on a page")
+    audit.add_argument("run", help="the beginning of its digest, its name, or the folder its rows are in")
+    audit.add_argument(
+        "-n", "--num-rows", type=int, metavar="N", help="rows of the sample (default: as before, or 100)"
+    )
+    _page(audit)
     _compare(commands.add_parser("compare", help="runs side by side at equal calls, tokens, dollars or rows"))
     _check(commands.add_parser("check", help="duplicates, near-duplicates and leaks in any file of rows"))
     _label(commands.add_parser("label", help="label rows with the model: zero-shot, few-shot, chain of thought"))
     _evaluate(commands.add_parser("evaluate", help="train a linear model on rows and score it, in seconds"))
     return parser, commands.choices
+
+
+def _page(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--as", dest="person", default="me", metavar="NAME", help="who looks at them (default me)")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="of 127.0.0.1 (default: one that is free)")
+    parser.add_argument("--no-browser", action="store_true", help="print the page's address, and open nothing")
 
 
 def _hub(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+from functools import cache
+from importlib.metadata import version
 from typing import NamedTuple
 
 from ..errors import UsageError
@@ -49,4 +52,20 @@ def look_up_price(model: str, base_url: str) -> Price | None:
         found = calc_price(million, model_ref=model, provider_api_url=base_url)
     except LookupError:
         return None
-    return Price(float(found.input_price), float(found.output_price), f"genai-prices ({found.provider.id})")
+    return Price(float(found.input_price), float(found.output_price), f"{_table()} ({found.provider.id})")
+
+
+@cache
+def _table() -> str:
+    """The table of prices and how new it is. It has no date: its version, and the last day on which one of its prices
+    began, tell."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    today, began = date.today(), date.min
+    for provider in get_snapshot().providers:
+        for model in provider.models:
+            for price in model.prices if isinstance(model.prices, list) else ():
+                start = getattr(price.constraint, "start_date", None)
+                began = max(began, start) if start is not None and start <= today else began
+    newest = f", newest price of {began}" if began != date.min else ""
+    return f"genai-prices {version('genai-prices')}{newest}"

@@ -12,10 +12,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..checks.judge import Judge
+from ..checks.judge import Judge, Verdict
+from ..checks.people import People
 from ..clients.base import Reply, Request
 from ..errors import UsageError
 from ..methods.base import Turn
+from ..runs.human import KIND
 from ..runs.journal import KEPT, SURPLUS, Journal, TurnRecord
 from ..tasks.task import Reason, Row, Task
 from .calls import Calls, Use
@@ -69,6 +71,7 @@ class Emission:
         tally (`Tally`): told of what is rejected.
         judges (`Sequence[Judge]`): in the order in which they see a row.
         balance (`bool`): hold back what would make the emitted rows uneven over the labels.
+        people (`People`, *optional*): what people said of rows, which counts after all judges.
 
     Attributes:
         yields (`deque[int]`): rows emitted by each of the last turns that asked for rows.
@@ -78,9 +81,17 @@ class Emission:
     """
 
     def __init__(
-        self, task: Task, journal: Journal, calls: Calls, tally: Tally, judges: Sequence[Judge], balance: bool
+        self,
+        task: Task,
+        journal: Journal,
+        calls: Calls,
+        tally: Tally,
+        judges: Sequence[Judge],
+        balance: bool,
+        people: People | None = None,
     ) -> None:
         self._task, self._journal, self._calls, self._tally, self.judges = task, journal, calls, tally, judges
+        self._people = people
         if any(judge.in_order for judge in judges[:-1]):
             raise UsageError("a judge whose verdicts depend on the rows before comes last")
         for judge in judges:
@@ -200,10 +211,21 @@ class Emission:
     def _decide(self, one: _Waiting) -> None:
         replies = [reply for reply in one.replies if reply is not None]
         judge, self.last_judged = self.judges[one.judge], replies[-1].text
-        verdict = judge.verdict(one.row, replies)
-        self._journal.judged(one.row_id, judge.kind, one.row.answer, verdict.judged, verdict.votes, verdict.detail)
-        one.row, one.reason, one.judge = verdict.row, verdict.reason, one.judge + 1
+        one.judge += 1
+        self._take(one, judge.kind, judge.verdict(one.row, replies))
         self._go_on(one)
+
+    def _take(self, one: _Waiting, kind: str, verdict: Verdict) -> None:
+        self._journal.judged(one.row_id, kind, one.row.answer, verdict.judged, verdict.votes, verdict.detail)
+        one.row, one.reason = verdict.row, verdict.reason
+
+    def _ask_people(self, one: _Waiting, now: MergedTurn) -> None:
+        """What people said of the row, if they have looked at it: the one check that knows more of old rows than of
+        new ones, so that what it leaves out tells nothing of the yield."""
+        verdict = self._people.verdict(one.row) if self._people is not None and one.reason is None else None
+        if verdict is not None:
+            self._take(one, KIND, verdict)
+            now.emitted += one.reason is not None
 
     def settle(self, after_a_turn: Callable[[], None]) -> Iterator[Row]:
         """The rows that may be emitted now, turn by turn; `after_a_turn` may look at `barren`, and raise."""
@@ -224,6 +246,7 @@ class Emission:
         self._settled += 1
         if one.reason is None and one.judge < len(self.judges):
             self._decide(one)
+        self._ask_people(one, now)
         if one.reason is not None:
             self._tally.reasons[one.reason.code] += 1
             one.merged.fates[one.index] = (one.reason.code, one.row_id, one.reason.detail)

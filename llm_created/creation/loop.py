@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..checks.judge import Judge
+from ..checks.people import People
 from ..checks.user_filter import Check
 from ..clients.base import Client, Reply, Request
 from ..embeddings import Similarity
@@ -53,6 +54,7 @@ async def create(
     checks: Sequence[Check] = (),
     near: NearDuplicates | None = None,
     judges: Sequence[Judge] = (),
+    people: People | None = None,
     balance: bool = False,
     budget: Budget | None = None,
     tally: Tally | None = None,
@@ -72,6 +74,7 @@ async def create(
         checks (`Sequence[Check]`, *optional*): emission checks, in order.
         near (`NearDuplicates`, *optional*): the check that compares embeddings, after the others.
         judges (`Sequence[Judge]`, *optional*): emission checks that make calls, in order.
+        people (`People`, *optional*): what people said of rows, after the judges.
         balance (`bool`, defaults to `False`): hold rows back so that the emitted ones are even over the fixed labels,
             to within one row at every prefix.
         budget (`Budget`, *optional*): caps, and what was spent.
@@ -116,7 +119,7 @@ async def create(
         journal.set("task", identity.task.to_json())
     budget = budget or Budget(spent=journal.spent())
     calls = Calls(identity.digest, client, journal, budget, concurrency, tally)
-    emission = Emission(identity.task, journal, calls, tally, judges, balance)
+    emission = Emission(identity.task, journal, calls, tally, judges, balance, people)
     similarity = similarity or Similarity(identity.embedding_model, identity.embed_question_only)
     loop = _Loop(identity, journal, calls, emission, num_rows, patience, checks, near, similarity, before_buying, stop)
     try:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 
 from ..checks.chosen import Prepared, emission, named, prepare, reading
+from ..checks.people import People
 from ..clients.base import Reply, Request
 from ..embeddings import Similarity
 from ..errors import RunFailed, StoppedShort
@@ -54,13 +55,14 @@ async def again(
         `tuple[list[Row], str]`: `num_rows` rows at most, and what the journal lacks where they are fewer.
     """
     checks = emission(settings, identity, prepared or prepare(settings, identity))
+    people = People.of(settings, journal)
 
     def nothing_is_bought(calls: int, messages: Sequence[Message]) -> None:
         votes = messages[0]["content"] in {judge.instruction for judge in checks["judges"]}
         raise StoppedShort("the votes on some rows" if votes else "the replies to some requests")
 
     rows: list[Row] = []
-    journal.begin(reading(settings, identity), num_rows, {"emission": named(settings, identity)}, name)
+    journal.begin(reading(settings, identity, people), num_rows, {"emission": named(settings, identity)}, name)
     # However many turns in a row gave nothing: they are there already.
     made = create(
         identity,
@@ -69,6 +71,7 @@ async def again(
         num_rows,
         patience=2**31,
         **checks,
+        people=people,
         before_buying=nothing_is_bought,
         similarity=_NoModel(""),
     )

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 
 from ..checks.chosen import Prepared, emission, named, prepare, reading
+from ..checks.people import People
 from ..errors import UsageError
 from ..prompts.examples import Message
 from ..runs.folders import same_but_instruction
@@ -69,9 +70,9 @@ async def rows(
     """The rows that the settings ask for, in order; see `create` for what is raised."""
     tally = tally if tally is not None else Tally()
     prepared = prepared or prepare(settings, identity)
-    checks = emission(settings, identity, prepared)
+    checks, people = emission(settings, identity, prepared), People.of(settings, journal)
     about = {"emission": named(settings, identity)}
-    journal.begin(reading(settings, identity), settings.num_rows, about, name)
+    journal.begin(reading(settings, identity, people), settings.num_rows, about, name)
     # What a card says of a run beside its identity.
     journal.set("task", identity.task.to_json())
     journal.set("provider", connect.provider(settings))
@@ -80,6 +81,8 @@ async def rows(
     async with AsyncExitStack() as stack:
         budget = connect.budget(settings, journal)
         tally.budget = budget
+        if budget.price is not None:
+            journal.set("price", budget.price)
         client = await connect.client(settings, identity, journal, stack)
 
         def plan(calls: int, messages: Sequence[Message]) -> None:
@@ -101,6 +104,7 @@ async def rows(
             concurrency=settings.concurrency,
             patience=settings.patience,
             **checks,
+            people=people,
             budget=budget,
             tally=tally,
             before_buying=plan,

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from ..clients.base import Reply, Request, Usage
 from ..clients.replies import MAX_TEXT
+from ..runs.human import PERSON, of_reply
+from ..utils.text import shorten
 from .kinds import Kind, maybe, misfits, number, text, whole
 from .strangers import DIGEST, Problems, decoded, said, storable
 
@@ -99,10 +101,19 @@ def _value(line: bytes) -> Mapping[str, Any]:
 def _wrong(value: Mapping[str, Any]) -> Iterator[str]:
     """What keeps a line from being a reply or a similarity."""
     kinds = _COMPARED if "value" in value else _REPLY
-    yield from misfits(kinds, value, "")
+    wrong = list(misfits(kinds, value, ""))
+    yield from wrong
     for name in _TEXTS:
         if isinstance(value.get(name), str) and not storable(value[name]):
             yield f"{name} holds a lone surrogate"
+    if not wrong and kinds is _REPLY and _claims(value):
+        yield f"it is said to be by {PERSON}, and no person can have said it: {shorten(value['text'], 60)!r}"
+
+
+def _claims(value: Mapping[str, Any]) -> bool:
+    """Whether a reply is said to be a person's and is none: its name follows from who says what of which row."""
+    request = Request([], value["lane"], value["request"], value["occurrence"])
+    return value["model"] == PERSON and of_reply(request, value["text"]) is None
 
 
 def _take(value: Mapping[str, Any], found: Replies) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..checks.chosen import Prepared
 from ..creation.replay import again
+from ..runs.human import of_reply
 from ..runs.identity import Identity
 from ..runs.journal import Journal
 from ..runs.settings import Settings
@@ -29,7 +30,14 @@ def made_again(
         `tuple[list[Row], str, str]`: the rows, as many as were published or are wanted; whether they are the
         published ones, in words; and what the journal lacks, where they are fewer.
     """
-    added = journal.absorb(*found.replies)
+    # A person may have changed their mind since: of a row, whoever has spoken here is not spoken for.
+    known = {(one.row, one.by) for one in journal.said()}
+    replies = [
+        (request, reply)
+        for request, reply in found.replies.replies
+        if (of := of_reply(request, reply.text)) is None or (of.row, of.by) not in known
+    ]
+    added = journal.absorb(replies, found.replies.similarities)
     if journal.get("seed_from") is None:
         journal.set("seed_from", found.about["seed_from"])
     wanted = min(settings.num_rows, found.num_rows)

@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import UsageError
 from ..reports import card
 from ..runs.folders import RUN_FILE, find
+from ..runs.human import people
 from ..runs.journal import Journal
 from ..runs.kept import kept_rows
 from ..tasks.task import Row, Task
@@ -113,6 +114,9 @@ def to_hub(journal: Journal, how: Pushed, say: Say = lambda text: None) -> str:
         how, options=dataclasses.replace(how.options, shows_seed=_may_show(journal.get("seed_from")))
     )
     say(f"{len(rows)} rows of the run {journal.folder.name[:8]}")
+    said = journal.said() if how.with_journal else []
+    if said:
+        say(f"{len(said):,} answers of people go along, under the names that they gave: {', '.join(people(said))}")
     facts = card.facts(journal, task, rows, how.options) | {"with_journal": how.with_journal}
     title = f"{identity['strategy']}: {len(rows)} rows of the run {journal.folder.name[:8]}"
     # Looked through for keys before anything goes to the Hub.

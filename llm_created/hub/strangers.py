@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import RunFailed, UsageError
 from ..runs.identity import MAX_CHAINS, METHODS, SELF_REFERENCE, STRATEGIES
-from ..runs.settings import DEMO, LIKELIHOOD, RULES, Settings
+from ..runs.settings import DEMO, LIKELIHOOD, REVIEWED, RULES, Settings
 from ..tasks.task import Task
 from ..utils.text import shorten
 from .kinds import MAX_NAME, Kind, either, maybe, misfits, number, one_of, plain, text, texts, whole
@@ -103,6 +103,7 @@ _CHECKS = {
     "verify": either(whole(1, 100), LIKELIHOOD),
     "verify_rule": one_of(*RULES),
     "self_correct": one_of(*RULES),
+    "reviewed": one_of(*REVIEWED),
     "balance": one_of("ask", "hold"),
     "near_duplicates": number(0, 1, but=0),
     "embedding_model": _WORD,

@@ -12,10 +12,12 @@ from typing import Any, ClassVar
 import datasets
 
 from ..checks.chosen import reading
+from ..checks.people import People
 from ..creation import define
 from ..creation.stream import stream
 from ..data.human_rows import content_of_human
 from ..errors import LLMCreatedError, RunFailed, UsageError
+from ..runs.folders import run_folder
 from ..runs.identity import STRATEGIES, Identity, known_strategy
 from ..runs.settings import Settings
 from ..tasks.builtin import Source
@@ -110,7 +112,8 @@ class Builder(datasets.GeneratorBasedBuilder):  # type: ignore[misc]
         if self.config.name == HUMAN:
             return [self.task.to_json(), features, content_of_human(self.human, settings.human_data)]
         caps = [getattr(settings, name) for name in _CAPS] if settings.allow_partial else None
-        return [self.identity.as_json, features, settings.num_rows, caps, reading(settings, self.identity)]
+        people = People.so_far(settings, run_folder(self.identity.digest))
+        return [self.identity.as_json, features, settings.num_rows, caps, reading(settings, self.identity, people)]
 
     def _info(self) -> datasets.DatasetInfo:
         about = f"written by {self.settings.model_name} (llm-created, {self.config.name})"

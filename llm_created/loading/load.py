@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from ..errors import UsageError
 from ..runs.knobs import described
@@ -13,6 +13,7 @@ from ..runs.settings import KNOBS
 from ..tasks import builtin as tasks
 from ..utils import user_code
 from .builder import Builder
+from .keywords import Keywords, signature
 
 
 def builder_class(path: str) -> type[Builder]:
@@ -36,7 +37,7 @@ def load_dataset(
     keep_in_memory: bool | None = None,
     streaming: bool = False,
     num_proc: int | None = None,
-    **settings: Any,
+    **settings: Unpack[Keywords],
 ) -> Any:
     """`datasets.load_dataset` for datasets that are made when they are loaded.
 
@@ -63,7 +64,7 @@ def load_dataset(
         >>> rows.num_rows, sorted(rows.column_names)
         (20, ['answer', 'answer_text', 'depth', 'id', 'options', 'parent_id', 'question'])
     """
-    path = os.fspath(path)
+    path, given = os.fspath(path), dict[str, Any](settings)
     builder: Builder
     if path == "llm_created" or path.lower().endswith(".json"):
         from .example import Created
@@ -71,10 +72,10 @@ def load_dataset(
         if path != "llm_created" and data_files is not None:
             raise UsageError(f"the formatting example is given twice, as {path!r} and as data_files={data_files!r}")
         data_files = data_files if path == "llm_created" else path
-        builder = Created(cache_dir, config_name=name, data_files=data_files, **settings)
+        builder = Created(cache_dir, config_name=name, data_files=data_files, **given)
     else:
-        settings |= {"data_files": data_files, "dataset_name": Path(path).stem}
-        builder = builder_class(path)(cache_dir, config_name=name, **settings)
+        given |= {"data_files": data_files, "dataset_name": Path(path).stem}
+        builder = builder_class(path)(cache_dir, config_name=name, **given)
     if streaming:
         return builder.as_streaming_dataset(split=split)
     builder.download_and_prepare(download_mode=download_mode, num_proc=num_proc)
@@ -111,4 +112,5 @@ def _with_settings(text: str) -> str:
     return text.replace(mark, mark + "".join(f"            {line}\n" for line in described(KNOBS)))
 
 
+load_dataset.__signature__ = signature(load_dataset)  # type: ignore[attr-defined]
 load_dataset.__doc__ = _with_settings(load_dataset.__doc__ or "")

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..analysis import measures
 from ..analysis.agreement import judged_tables
+from ..analysis.audited import audit_tables, looked
 from ..analysis.funnel import (
     balance,
     bounds_said,
@@ -25,6 +26,7 @@ from ..analysis.funnel import (
     spent_on_rows,
 )
 from ..evaluation import results
+from ..runs.human import KIND
 from ..runs.identity import METHODS, SELF_REFERENCE
 from ..runs.journal import Journal
 from ..runs.settings import DEMO
@@ -85,6 +87,7 @@ def facts(journal: Journal, task: Task, rows: Sequence[Row], options: Options) -
     seed_from, shown = journal.get("seed_from"), identity["example"]
     checks = journal.get("emission") or {}
     counts = list(balance(task, count).items())
+    found = looked(journal, task)
     held = [held_back(count)] if checks.get("balance") else []
     drift = measures.likeness(task.seed_row(shown), rows, {row.id: row for row in rows}, {}) if shown else []
     step = max(len(rows) // _SAMPLE, 1)
@@ -101,7 +104,7 @@ def facts(journal: Journal, task: Task, rows: Sequence[Row], options: Options) -
         "method": identity["strategy"] in METHODS,
         "attributes": attributes_said(identity.get("attributes") or {}),
         "checks": checks_said(checks),
-        "relabels": "relabel" in (checks.get("self_correct"), checks.get("verify_rule")),
+        "relabels": "relabel" in (checks.get("self_correct"), checks.get("verify_rule"), checks.get("reviewed")),
         "held_back": held,
         "num_rows": len(rows),
         "target": journal.get("target", 0),
@@ -111,7 +114,9 @@ def facts(journal: Journal, task: Task, rows: Sequence[Row], options: Options) -
         "asked": count.asked,
         "turns": count.turns,
         "reasons": count.reasons.most_common(),
-        "judged": judged_tables(journal, task),
+        "judged": [one for one in judged_tables(journal, task) if one.kind != KIND],
+        "people": [one for one in judged_tables(journal, task) if one.kind == KIND] + list(audit_tables(found, task)),
+        "agreement": found.agreement() if found else [],
         "balance": counts,
         "balanced_by": "label" if task.labels else "position of the answer",
         "lengths": measures.lengths(task, rows),

@@ -6,11 +6,12 @@ import base64
 import hashlib
 import html
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..analysis.funnel import funnel
+from ..errors import UsageError
 from ..runs.journal import Journal
 from ..tasks.task import Task
 from ..utils.console import harmless
@@ -48,11 +49,11 @@ def parts(
     data, replies = blocks(journal, task, reading, count, scores or ())
     identity = journal.get("identity")
     title = f"{task.name} · {identity['strategy']} · {identity['model']}: dataset report"
-    library = f"/*\n{_template(_LICENCE)}*/\n" + re.sub(r"\n//# sourceMappingURL=.*", "", _template(_CHARTS))
-    own = _template("report.js") + _template("browse.js")
-    style = _template("report.css")
+    library = f"/*\n{template(_LICENCE)}*/\n" + re.sub(r"\n//# sourceMappingURL=.*", "", template(_CHARTS))
+    own = template("report.js") + template("browse.js")
+    style = template("report.css")
     values: dict[str, Iterable[str]] = {
-        "csp": [_policy([library, own], style)],
+        "csp": [policy([library, own], style)],
         "title": [html.escape(harmless(title))],
         "style": [style],
         "data": data,
@@ -60,26 +61,48 @@ def parts(
         "library": [library],
         "script": [own],
     }
-    # One pass: what stands in the values is not looked at again.
-    for at, part in enumerate(re.split(r"\{\{(\w+)\}\}", _template("report.html"))):
+    yield from filled("report.html", values)
+
+
+def filled(name: str, values: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """A template with values in it, in one pass: what stands in the values is not looked at again."""
+    for at, part in enumerate(re.split(r"\{\{(\w+)\}\}", template(name))):
         yield from values[part] if at % 2 else (part,)
 
 
-def _template(name: str) -> str:
+def template(name: str) -> str:
+    """A template as it is."""
     return (_TEMPLATES / name).read_text("utf-8")
 
 
-def _policy(scripts: list[str], style: str) -> str:
-    """The page's content security policy: its own scripts and style, known by their hashes, and nothing else."""
+def policy(scripts: Sequence[str], style: str, more: str = "") -> str:
+    """A page's content security policy: its own scripts and style, known by hashes, nothing else but `more`."""
     allowed = " ".join(_hash(script) for script in scripts)
     return (
         f"default-src 'none'; script-src {allowed}; style-src {_hash(style)}; img-src data:; base-uri 'none'; "
-        "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+        "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'" + more
     )
 
 
 def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def check(path: Path) -> None:
+    """A report may take the place of a report, and of nothing else.
+
+    Raises:
+        UsageError: something else is there.
+    """
+    if not path.exists():
+        return
+    try:
+        with path.open("rb") as file:
+            ours = GENERATOR in file.read(4096)
+    except OSError as error:
+        raise UsageError(f"`out` {str(path)!r} cannot be read: {error.strerror or error}") from None
+    if not ours:
+        raise UsageError(f"`out` {str(path)!r} is there already and is no report: give another name")
 
 
 def write(path: Path, page: Iterable[str]) -> None:

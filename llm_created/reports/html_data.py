@@ -7,6 +7,7 @@ from typing import Any
 
 from ..analysis import measures
 from ..analysis.agreement import judged_tables
+from ..analysis.audited import audit_tables, looked
 from ..analysis.funnel import (
     Funnel,
     balance,
@@ -95,6 +96,7 @@ def _figures(journal: Journal, task: Task, reading: Reading, count: Funnel) -> d
     """What is said of the whole run, as plain JSON."""
     identity = journal.get("identity")
     example = task.seed_row(identity["example"]) if identity["example"] else None
+    people = looked(journal, task)
     drift = measures.likeness(example, reading.compared, reading.parents, reading.cosines) if example else []
     return {
         "run": journal.folder.name,
@@ -105,7 +107,8 @@ def _figures(journal: Journal, task: Task, reading: Reading, count: Funnel) -> d
         "seed": _seed(example),
         "checks": checks_said(journal.get("emission") or {}),
         "attributes": attributes_said(identity.get("attributes") or {}),
-        "judged": [one.plain() for one in judged_tables(journal, task)],
+        "judged": [one.plain() for one in (*judged_tables(journal, task), *audit_tables(people, task))],
+        "agreement": people.agreement() if people else [],
         "target": journal.get("target", 0),
         "funnel": [[stage, getattr(count, stage)] for stage in _STAGES],
         "spare": count.spare,

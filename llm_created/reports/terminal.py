@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from ..analysis.agreement import NO_MAJORITY, JudgedTable, judged_tables
+from ..analysis.audited import audit_tables, looked
 from ..analysis.funnel import Funnel, balance, funnel, held_back, leaks_said
 from ..runs.identity import METHODS
 from ..runs.journal import Journal
@@ -32,9 +33,12 @@ def run(journal: Journal, task: Task, *, width: int = 80, sample: int = 3) -> li
     lines = [fit(f"{head} · {about}", width), *outputs.others(journal, width), ""]
     lines += rows_lines(task, islice(kept_rows(journal, task), sample), width)
     lines += funnel_lines(count, width)
-    for found in judged_tables(journal, task):
+    people = looked(journal, task)
+    for found in (*judged_tables(journal, task), *audit_tables(people, task)):
         said, *table = judged_lines(found, width)
         lines += ["", *wrap(said, width, then="  "), *table]
+    for said in people.said(bool((journal.get("emission") or {}).get("reviewed"))) if people else ():
+        lines += wrap(said, width, then="  ")
     if count.kept:
         lines += ["", *_balance_lines(task, count)]
         lines += [held_back(count)] if (journal.get("emission") or {}).get("balance") else []

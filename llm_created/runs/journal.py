@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..clients.base import Reply, Request, Usage
 from ..errors import RunFailed, UsageError
-from . import readings, schema
+from . import human, readings, schema
 from . import statements as sql
 from .lock import RunLock
 from .readings import Reading, Which, meant, shown_target
@@ -22,7 +22,7 @@ KEPT = "kept"
 # Of balance: a row whose label has had its share so far. Of all: a row that the run did not need before it ended.
 SURPLUS, UNJUDGED = "surplus", "unjudged"
 # Why a row that judges saw is not emitted: the one that was against it.
-JUDGES = ("self_correct", "verify", "likelihood")
+JUDGES = ("self_correct", "verify", "likelihood", human.KIND)
 # What a reply may have given beside rows that are kept: pieces that are well formed.
 _GAVE = {KEPT, SURPLUS, UNJUDGED, "duplicate", "filter", "leaked", "near_duplicate", *JUDGES}
 FILE_NAME = "journal.sqlite"
@@ -182,7 +182,8 @@ class Journal:
             raise RunFailed(f"{self.path} holds another run; move that folder away and run the command again")
 
     def _to_read(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        where = f"{self.path.absolute().as_uri()}?mode=ro"
+        return sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False)
 
     def _bring_up_to_date(self) -> None:
         """Journals of version 1 are read as they were written, once they have the tables of today."""
@@ -385,9 +386,20 @@ class Journal:
         """
         now = time.time()
         with self._told(), self._together():
-            new = self._db.executemany(sql.ABSORB, ((now, *_answer(now, *one)) for one in replies)).rowcount
+            new = self._db.executemany(sql.ABSORB, (_absorbed(now, *one) for one in replies)).rowcount
             self._db.executemany(sql.COMPARED, similarities)
         return max(new, 0)
+
+    def said(self) -> list[human.Said]:
+        """What people said of its rows, and of one row by one person the last at the end."""
+        with self._told():
+            return human.stored(self._db)
+
+    def said_of(self, row: str, by: str) -> list[human.Said]:
+        """What one person said of one row, the last at the end."""
+        with self._told():
+            found = self._db.execute(human.ONE, (human.Said(row, by, human.UNSURE).key,)).fetchall()
+            return [said for key, text in found if (said := human.read(key, text)) is not None]
 
     def unusable(self) -> dict[tuple[int, str, int], str]:
         """The replies that gave nothing at all, with the commonest reason: of turns as they were read, of votes as
@@ -458,6 +470,13 @@ class Journal:
         with self._told():
             return [Judgement(*one) for one in self._db.execute(sql.JUDGEMENTS + " AND row = ?", (self._reading, row))]
 
+    def places(self) -> dict[int, Request]:
+        """The request of each turn that was read, by position: its reply stays where another reading takes the place
+        of this one."""
+        with self._told():
+            found = self._db.execute(sql.PLACES, (self._reading,))
+            return {position: Request([], *key) for position, *key in found}
+
     def text_of(self, position: int) -> str:
         """The raw reply that the turn at `position` read."""
         with self._told():
@@ -483,14 +502,13 @@ class Journal:
         """
         with self._told():
             calls, *tokens = self._db.execute(sql.VOTES).fetchone()
-        own = min(sum(len(json.loads(one.votes)) for one in self.judgements()), calls)
+        own = min(sum(len(json.loads(one.votes)) for one in self.judgements() if one.kind != human.KIND), calls)
         return Spent(own, *(round(used * own / calls) if calls else 0 for used in tokens))
 
     def waits(self) -> Iterator[tuple[float, float]]:
         """When each reply was asked for and when it came, in the order of asking."""
         with self._told():
-            query = "SELECT submitted, answered FROM replies WHERE answered IS NOT NULL ORDER BY submitted"
-            yield from self._db.execute(query)
+            yield from self._db.execute(sql.WAITS)
 
     def exported(self) -> Iterator[dict[str, Any]]:
         """Every reply, and then the similarities that choices rest on, as plain JSON in a fixed order."""
@@ -501,13 +519,18 @@ class Journal:
                 yield from (dict(zip(names, row, strict=True)) for row in found)
 
     def num_replies(self) -> int:
-        """Replies that are in the journal."""
+        """Replies of the model that are in the journal."""
         with self._told():
-            return int(self._db.execute("SELECT count(*) FROM replies WHERE answered IS NOT NULL").fetchone()[0])
+            return int(self._db.execute(sql.NUM_REPLIES).fetchone()[0])
 
 
 def _key(request: Request) -> tuple[int, str, int]:
     return request.lane, request.key, request.occurrence
+
+
+def _absorbed(now: float, request: Request, reply: Reply) -> tuple[Any, ...]:
+    """A reply of another journal; what a person said took no call."""
+    return (now, *_answer(now, request, reply), 0 if human.of_reply(request, reply.text) else 1)
 
 
 def _answer(now: float, request: Request, reply: Reply) -> tuple[Any, ...]:

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from operator import itemgetter
+from typing import NamedTuple
 
 from ..prompts.examples import read
 from ..tasks.task import Reason, Row, Task
+from . import human
 from .journal import KEPT, Journal, TurnRecord
 
 # Labels take turns: rows that are emitted one after the other come from replies that lie near each other.
@@ -38,6 +40,56 @@ def _held_rows(journal: Journal, task: Task, order: Mapping[str, int]) -> Iterat
             if len(read) > _TURNS:
                 del read[next(iter(read))]
         yield read[turn.position][row_id]
+
+
+class Place(NamedTuple):
+    """Where a row stands that came before people: one that is emitted, or that they left out.
+
+    Attributes:
+        row_id (`str`): the id that it was written with.
+        given (`int`): the index of its answer before people had their say.
+        answer (`int`): the index of its answer now.
+        out (`bool`): people left it out.
+        turn (`TurnRecord`): the turn that brought it.
+    """
+
+    row_id: str
+    given: int
+    answer: int
+    out: bool
+    turn: TurnRecord
+
+
+def places(journal: Journal) -> list[Place]:
+    """The rows of a run that came before people, in the order in which they are emitted, up to the number wanted;
+    those that people left out stand behind them."""
+    target, order = journal.get("target", 0), journal.order()
+    before = {one.row: one.given for one in journal.judgements() if one.kind == human.KIND}
+    kept: list[tuple[int, Place]] = []
+    out: list[Place] = []
+    for turn in journal.turns():
+        for code, row_id, detail in turn.pieces:
+            if code == KEPT:
+                answer = int(detail)
+                place = Place(row_id, before.get(row_id, answer), answer, False, turn)
+                kept.append((order.get(row_id, len(kept)), place))
+            elif code == human.KIND and row_id in before:
+                out.append(Place(row_id, before[row_id], before[row_id], True, turn))
+    kept.sort(key=itemgetter(0))
+    return [*(place for number, place in kept if number < target), *out]
+
+
+def at_place(task: Task, place: Place, text: str) -> Row | None:
+    """The row at a place as it is now, read from the reply that it came in; `None` if that is not there any more."""
+    row = rows_in(task, text).get(place.row_id)
+    if row is None:
+        return None
+    return task.relabel(row._replace(parent_id=place.turn.example, depth=place.turn.depth), place.answer)
+
+
+def rows_in(task: Task, text: str) -> dict[str, Row]:
+    """The rows in a reply as they were written, by id."""
+    return {piece.id: piece for piece in read(task, text) if isinstance(piece, Row)}
 
 
 def rows_of(turn: TurnRecord, task: Task, text: str) -> Iterator[tuple[str, Row]]:

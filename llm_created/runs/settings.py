@@ -18,6 +18,8 @@ DEMO = "demo"
 LOCAL = "local"
 # What becomes of a row that judges do not confirm.
 RULES = ("drop", "relabel", "keep")
+# What becomes of one that people do not hold right.
+REVIEWED = ("drop", "relabel")
 _RULES_SAID = {
     "drop": "a row stays if its answer is confirmed",
     "relabel": "a row gets the answer that is held right, and without one it is left out",
@@ -156,6 +158,15 @@ class Settings:
     verify_rule: str = knob(
         "drop", EMISSION, "what becomes of a row that `verify` does not confirm", choices=RULES, words=_RULES_SAID
     )
+    reviewed: str | None = knob(
+        None, EMISSION, "what becomes of rows whose label people do not hold right (`llm-created review`); rows that "
+        "nobody has looked at stay", choices=REVIEWED,
+        card="review", said="people looked at rows: {reviewed}",
+        words={
+            "drop": "a row that they do not hold right is left out, and what nobody looked at stays",
+            "relabel": "a row gets the label that they hold right, and what nobody looked at stays",
+        },
+    )  # fmt: skip
     balance: bool | str = knob(
         False, EMISSION, "labels even at every prefix: `ask` demands the one that is short, which makes another run; "
         "`hold` only holds rows back", choices=(False, True, "ask", "hold"), bare="ask",

@@ -24,7 +24,7 @@ WHERE lane = ? AND request = ? AND occurrence = ? AND answered IS NULL"""
 ABSORB = """
 INSERT INTO replies (submitted, answered, text, reason, model, fingerprint, finish_reason, prompt_tokens,
 completion_tokens, estimated, lane, request, occurrence, attempts)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET answered = excluded.answered,
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET answered = excluded.answered,
 text = excluded.text, reason = excluded.reason, model = excluded.model, fingerprint = excluded.fingerprint,
 finish_reason = excluded.finish_reason, estimated = excluded.estimated, attempts = attempts + 1,
 lost_prompt_tokens = lost_prompt_tokens + prompt_tokens,
@@ -44,7 +44,11 @@ SELECT asked, coalesce(prompt_tokens, 0), coalesce(completion_tokens, 0), coales
 FROM turns LEFT JOIN replies USING (lane, request, occurrence) WHERE reading = ? ORDER BY position"""
 VOTES = """
 SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM replies
-WHERE lane = -1 AND answered IS NOT NULL"""
+WHERE lane = -1 AND attempts > 0 AND answered IS NOT NULL"""
+# What people said took nobody any call.
+WAITS = "SELECT submitted, answered FROM replies WHERE answered IS NOT NULL AND attempts > 0 ORDER BY submitted"
+NUM_REPLIES = "SELECT count(*) FROM replies WHERE answered IS NOT NULL AND attempts > 0"
+PLACES = "SELECT position, lane, request, occurrence FROM turns WHERE reading = ?"
 SPENT = """
 SELECT sum(attempts), sum(prompt_tokens + lost_prompt_tokens), sum(completion_tokens + lost_completion_tokens),
 sum(CASE WHEN estimated THEN prompt_tokens + completion_tokens ELSE 0 END),

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from person import Done, one_line, outside, somebody, written
 from server import Server
 
 from llm_created import Task, UsageError
+from llm_created.runs import human
 from llm_created.tasks.guide import Guide
 
 Files = dict[str, bytes]
@@ -499,3 +501,25 @@ def test_a_task_loses_what_nobody_sees() -> None:
 def test_a_guide_of_other_kinds_is_refused(value: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Guide.from_json({"description": "d"} | value)
+
+
+def test_what_people_said_goes_along_and_is_taken_as_it_was_said(here: Here, tmp_path: Path) -> None:
+    digest, rows = json.loads(here.tree[RUN])["run"], written(here.home / "tree")
+    mine = {"LLM_CREATED_CACHE": str(tmp_path / "runs")}
+    shutil.copytree(here.home / "runs" / "runs" / digest, tmp_path / "runs" / "runs" / digest)
+    path = tmp_path / "runs" / "runs" / digest / "journal.sqlite"
+    for row in rows[:4]:
+        human.add(path, human.Said(row["id"], "Ada", human.WRONG))
+    line = ("create", "csqa", "--model", "m", "--base-url", here.server.url, "--reviewed", "drop", "-n", "36")
+    push = ("--with-journal", "--out", str(tmp_path / "rows"), "--push-to-hub", "me/reviewed")
+    done, calls = here.person(*line, *push, **mine), here.server.calls()
+    assert done.code == 0 and "4 answers of people go along, under the names that they gave: Ada" in done.err, done.err
+    assert written(tmp_path / "rows") == rows[4:]
+    take = ("create", "--from", "me/reviewed", "--out", str(tmp_path / "taken"))
+    done = here.person(*take, LLM_CREATED_CACHE=str(tmp_path / "anew"))
+    assert done.code == 0 and "they are all 36 published ones" in done.err, done.err
+    assert written(tmp_path / "taken") == rows[4:] and here.server.calls() == calls
+    # Who has changed their mind since is not spoken for by what they once published.
+    human.add(path, human.Said(rows[0]["id"], "Ada", human.LABEL, rows[0]["answer_text"]))
+    done = here.person(*take, **mine)
+    assert "they are NOT the published ones, train row 1 differs first" in done.err and here.server.calls() == calls

@@ -115,6 +115,8 @@ def create(args: argparse.Namespace, argv: list[str]) -> int:
         before = names(journal)
         journal.set("price", price(settings))
         ask_again(args.ask_again, journal, made.task)
+        if settings.reviewed is not None and not journal.said() and not published:
+            say(f"note: nobody has looked at its rows yet, which `llm-created review {made.digest[:8]}` is for")
         short = fill(asked, journal, output, args.name)
         journal.flush()
         path = _written(args, made, journal, output, settings.num_rows)

@@ -20,7 +20,7 @@ _DECIDED = (
 )  # fmt: skip
 # The checks that its rows have passed, but for code and files that only the publisher has, and for a model that is
 # loaded. Nothing else that stands there may become a setting: the file is anybody's.
-_CHECKS = ("verify", "self_correct", "balance")
+_CHECKS = ("verify", "self_correct", "reviewed", "balance")
 _HUB_MODEL = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
@@ -114,6 +114,7 @@ def _votes_taken(found: Published, rows: int) -> list[str]:
     votes = Settings(verify=found.taken.get("verify", 0)).votes + ("self_correct" in found.taken)
     if not votes:
         return []
-    named = ", ".join(f"{KNOBS[name].option} {found.taken[name]}" for name in _CHECKS if name in found.taken)
+    asking = (name for name in _CHECKS if name in found.taken and name != "reviewed")
+    named = ", ".join(f"{KNOBS[name].option} {found.taken[name]}" for name in asking)
     about = f"about {votes * rows:,} calls" if rows else "the calls for those that its journal lacks"
     return [f"its rows passed {votes} vote{'s' * (votes > 1)} each ({named}): {about}"]

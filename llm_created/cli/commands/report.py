@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
-from ...reports.html import GENERATOR, parts, write
+from ...reports.html import check, parts, write
 from ...runs.folders import find
 from ...tasks.task import Task
 from ...utils.console import out, say
@@ -31,7 +31,7 @@ def report(args: argparse.Namespace, argv: list[str]) -> int:
         path = Path(args.out or name).expanduser()
         if path.is_dir():
             path /= name
-        _check(path)
+        check(path)
         scores = _scores(args.results, journal.folder.name)
         shown = Progress()
         try:
@@ -40,19 +40,6 @@ def report(args: argparse.Namespace, argv: list[str]) -> int:
             shown.end()
     out(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
     return 0
-
-
-def _check(path: Path) -> None:
-    """A report may take the place of a report, and of nothing else."""
-    if not path.exists():
-        return
-    try:
-        with path.open("rb") as file:
-            ours = GENERATOR in file.read(4096)
-    except OSError as error:
-        raise UsageError(f"--out {str(path)!r} cannot be read: {error.strerror or error}") from None
-    if not ours:
-        raise UsageError(f"--out {str(path)!r} is there already and is no report: give another name")
 
 
 def _scores(root: str | None, run: str) -> list[dict[str, Any]]:

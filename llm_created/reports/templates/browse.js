@@ -340,14 +340,14 @@ function family(title, found, empty) {
 
 // What judges said, one below the other; a piece that repeats a judged row was not judged itself.
 function judgedPart(place, piece, id) {
-  if (place.kind === "rejected" && !["self_correct", "verify", "likelihood", "surplus"].includes(piece[R_CODE])) return [];
+  if (place.kind === "rejected" && !["self_correct", "verify", "likelihood", "human", "surplus"].includes(piece[R_CODE])) return [];
   const verdicts = verdictsOf(id);
   if (!verdicts.length) return [];
   const pairs = verdicts.map(([name, given, judged, votes, changed, why]) => [name, el("div", {},
     el("p", { className: changed || given !== judged ? "reason" : "" }, "given ", said(given), ", ",
       ...(judged === null ? ["no majority for any answer"] : ["judged ", said(judged)]), changed ? " (changed)" : ""),
     votes.length && (votes.length > 1 || votes[0][1] > 1) ? el("p", { className: "muted small" }, "votes: ",
-      ...votes.flatMap(([answer, number], at) => [at ? ", " : "", answer === null ? "not readable" : said(answer), ` ${count(number)}`])) : null,
+      ...votes.flatMap(([answer, number], at) => [at ? ", " : "", answer === null ? "no answer" : said(answer), ` ${count(number)}`])) : null,
     why ? said(why, "p") : null)]);
   return [el("h3", {}, "How its label was checked"), listed(pairs)];
 }

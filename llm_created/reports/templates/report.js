@@ -321,11 +321,15 @@ function checked() {
       verify: "The model chose an answer without seeing the one that the row has at that point.",
       likelihood: "The answer is the one that the row's inputs make likeliest, beside how likely each is with empty inputs; p is its share.",
       self_correct: "The model saw the answer that the row was given, and rechecked it.",
+      human: "People looked at rows that they chose.",
+      audit: "A person did not see the label that the row was given before people had their say.",
     }[one.kind];
+    const all = one.kind === "human" || one.kind === "audit" ? "" : " Every row that was judged counts, kept or not.";
     by("judged-tables").append(el("div", { className: one.judged.length > 6 ? "card whole" : "card" },
       el("h3", {}, one.name[0].toUpperCase() + one.name.slice(1)),
-      el("p", {}, `${one.said[0].toUpperCase()}${one.said.slice(1)}.${votes} ${what} Every row that was judged counts, kept or not.`),
+      el("p", {}, `${one.said[0].toUpperCase()}${one.said.slice(1)}.${votes} ${what}${all}`),
       matrix(one),
+      ...(one.kind === "audit" ? data.agreement.map((text) => el("p", {}, `${text[0].toUpperCase()}${text.slice(1)}.`)) : []),
       fixed && most.length ? el("details", { open: one.judged.length > 6 }, el("summary", {}, "What was judged otherwise most often"), el("ul", { className: "family" }, ...most)) : null));
   }
 }
