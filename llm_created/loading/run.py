@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ class Run:
         >>> import llm_created
         >>> rows = llm_created.load_dataset("csqa", "tree", model="demo", num_rows=20, split="train")
         >>> run = llm_created.Run(llm_created.Run.all()[0])
-        >>> len(run.rows), run.funnel.kept, run.cost
+        >>> run.rows.num_rows, run.funnel.kept, run.cost
         (20, 20, 0.0)
         >>> run.report("csqa.html").name
         'csqa.html'
@@ -66,13 +65,13 @@ class Run:
         return self._found.open()
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
-        """Its rows as records: `datasets.Dataset.from_list(run.rows)` makes a dataset of them."""
-        return list(self._records())
+    def rows(self) -> Any:
+        """Its rows so far, a `datasets.Dataset` with the features of the task."""
+        import datasets
 
-    def _records(self) -> Iterator[dict[str, Any]]:
         with self._open() as journal:
-            yield from map(self.task.record, kept_rows(journal, self.task))
+            records = [self.task.record(row) for row in kept_rows(journal, self.task)]
+        return datasets.Dataset.from_list(records, features=self.task.features)
 
     @property
     def funnel(self) -> counts.Funnel:
