@@ -109,7 +109,7 @@ class Judge:
         self._task, self.kind, self.votes, self.rule = task, kind, votes, rule
         self._shots, self._explained = shots, explained or {}
         self._shows_label, self._explains = kind == "self_correct", kind in ("think", "self_correct")
-        self.instruction = f"{description}\n\n{_INSTRUCTIONS[kind]}" if description else _INSTRUCTIONS[kind]
+        self.instruction = "\n\n".join(filter(None, (description, _INSTRUCTIONS[kind])))
         if self._explains and any(shot.id not in self._explained for shot in shots):
             self.instruction += _UNEXPLAINED
 
@@ -169,7 +169,7 @@ class Judge:
         return f"no majority of {votes} for {given} or another answer"
 
 
-_INSTRUCTIONS = {"verify": _BLIND, "likelihood": _BLIND, "think": _THINK, "self_correct": _RECHECK}
+_INSTRUCTIONS = {"verify": _BLIND, "likelihood": "", "think": _THINK, "self_correct": _RECHECK}
 
 
 def reply_of(option: str, explanation: str = "") -> str:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from statistics import fmean, median
 
 from ..clients.base import Reply
+from ..prompts.examples import Message
 from ..tasks.task import Row, Task
-from .judge import Asked, Judge, Verdict, reply_of
+from .judge import Asked, Judge, Verdict
 
 # No reply has less of a likelihood, in nats: what does is broken.
 _MOST = 1e9
@@ -20,6 +21,9 @@ _ENOUGH, _REMEMBERED = 8, 512
 
 class Likelihood(Judge):
     """Reads how likely each option is after a row's inputs, and how likely after none; its vote is what they change.
+
+    The question is a text to go on with, a field a line, and no conversation: what a small model has learnt of
+    answering instructions drowns what it knows of texts. Options are not listed in it, so none stands before another.
 
     A model holds some replies likelier than others whatever it is asked. The same question with nothing in its inputs
     shows how much; and where labels are fixed, so do the run's rows before this one in canonical order: what the model
@@ -52,10 +56,21 @@ class Likelihood(Judge):
         return verdict
 
     def ask(self, row: Row, vote: int) -> Asked:
-        """The blind question, and the reply for each option."""
-        ordered, nothing = _turned(row), row._replace(inputs=("",) * len(row.inputs))
-        empty = self._messages(nothing, ordered, vote)
-        return Asked(self._messages(row, ordered, vote), None, tuple(map(reply_of, ordered)), empty)
+        """The row up to its answer, and each option behind it."""
+        nothing = row._replace(inputs=("",) * len(row.inputs))
+        choices = tuple(f" {option}" for option in row.options)
+        return Asked(self._text(row), None, choices, self._text(nothing))
+
+    def _text(self, row: Row) -> list[Message]:
+        shown = "".join(f"{self._lines(shot)} {shot.options[shot.answer]}\n\n" for shot in self._shots)
+        return [
+            {"role": "system", "content": self.instruction},
+            {"role": "user", "content": shown + self._lines(row)},
+        ]
+
+    def _lines(self, row: Row) -> str:
+        fields = zip(self._task.inputs, row.inputs, strict=True)
+        return "".join(f"{name}: {text}\n" for name, text in fields) + f"{self._task.answer}:"
 
     def read(self, row: Row, reply: Reply) -> tuple[int | None, str]:
         """The option that the inputs make likeliest, and its probability; of two alike none."""
@@ -104,8 +119,7 @@ def gained(row: Row, reply: Reply) -> list[float] | None:
     full, empty = (_numbers(said, name, count) for name in ("scores", "empty"))
     if full is None or empty is None:
         return None
-    turned = [one - other for one, other in zip(full, empty, strict=True)]
-    return [turned[(at - row.key) % count] for at in range(count)]
+    return [one - other for one, other in zip(full, empty, strict=True)]
 
 
 def probabilities(row: Row, reply: Reply, lean: Sequence[float] = ()) -> list[float] | None:
@@ -124,10 +138,3 @@ def _numbers(said: object, name: str, count: int) -> list[float] | None:
         return None
     # Neither NaN nor an infinity is within the bounds.
     return found if all(type(one) in (int, float) and abs(one) <= _MOST for one in found) else None
-
-
-def _turned(row: Row) -> list[str]:
-    """The options, turned by what stands in the row: each stands at each place as often, and the orders are so few
-    that the question with nothing in its inputs is read once for each."""
-    at = row.key % len(row.options)
-    return [*row.options[at:], *row.options[:at]]

@@ -7,7 +7,6 @@ import json
 import math
 import random
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -50,12 +49,11 @@ class Scorer(Writer):
 
 
 def scores(request: Request) -> str:
-    question, nothing = (json.loads(said[-1]["content"])["question"] for said in (request.messages, request.empty))
-    assert question and not nothing
+    question, nothing = (said[-1]["content"] for said in (request.messages, request.empty))
+    assert question.startswith("question: ") and nothing == "question: \nanswer:"
     right = " 1" if is_wrong(question) else " 0"
     empty = [-20.0] * (len(request.choices) - 1) + [-1.0]
-    options = [json.loads(choice)["answer"] for choice in request.choices]
-    return told([one + 2 * option.endswith(right) for one, option in zip(empty, options, strict=True)], empty)
+    return told([one + 2 * option.endswith(right) for one, option in zip(empty, request.choices, strict=True)], empty)
 
 
 def told(full: Sequence[object], empty: Sequence[object]) -> str:
@@ -92,20 +90,17 @@ def test_the_law_holds_and_a_finished_run_buys_only_verdicts(strategy: str, rule
     assert all(agree) if rule != "keep" else not all(agree)
 
 
-def test_what_is_asked_is_the_blind_question_and_its_echo_without_inputs() -> None:
-    one = Likelihood(MOOD, "drop", "Reviews.")
-    rows = [row_of(f"text {number}") for number in range(90)]
-    asked = [one.ask(row, 0) for row in rows]
-    first, votes = asked[0], Judge(MOOD, "verify", 1, "drop", "Reviews.")
-    assert first.messages[0] == votes.ask(rows[0], 0).messages[0], "the same words as a vote"
-    shown, empty = (json.loads(said[-1]["content"]) for said in (first.messages, first.empty))
-    assert shown["text"] == "text 0" and empty["text"] == "" and "good" in shown["options"]
-    assert shown | {"text": ""} == empty and first.empty[0] == first.messages[0]
-    assert [json.loads(choice) for choice in first.choices] == [{"answer": option} for option in shown["options"]]
-    orders = Counter(one.choices for one in asked)
-    assert len(orders) == len({said.empty[-1]["content"] for said in asked}) == 3, "few, so that they are read once"
-    assert {order[0] for order in orders} == set(orders.most_common(1)[0][0]) and min(orders.values()) > 15
-    keys = {kind.key(rows[0].id, kind.ask(rows[0], 0)) for kind in (one, votes)}
+def test_what_is_asked_is_a_text_to_go_on_with_and_the_same_without_inputs() -> None:
+    one, row = Likelihood(MOOD, "drop", "Reviews."), row_of("text 0")
+    asked = one.ask(row, 0)
+    assert [said["content"] for said in asked.messages] == ["Reviews.", "text: text 0\nanswer:"]
+    assert [said["content"] for said in asked.empty] == ["Reviews.", "text: \nanswer:"]
+    assert asked.choices == tuple(f" {label}" for label in MOOD.labels or ())
+    assert asked.empty == one.ask(row_of("text 1"), 0).empty, "so that it is read once"
+    shown = Likelihood(MOOD, "drop", shots=[row_of("fine", "bad")]).ask(row, 0).messages
+    assert [said["content"] for said in shown] == ["", "text: fine\nanswer: bad\n\ntext: text 0\nanswer:"]
+    votes = Judge(MOOD, "verify", 1, "drop", "Reviews.")
+    keys = {kind.key(row.id, kind.ask(row, 0)) for kind in (one, votes)}
     assert len(keys) == 2, "a vote and a likelihood are two replies"
 
 
@@ -116,10 +111,8 @@ def row_of(text: str, answer: str = "good") -> Row:
 
 
 def reply_about(row: Row, gains: Sequence[float], empty: Sequence[float] = (-9.0, -3.0, -1.0)) -> Reply:
-    """Where the inputs change the likelihood of each option by so much, in the options' own order."""
-    order = [json.loads(choice)["answer"] for choice in Likelihood(MOOD, "drop").ask(row, 0).choices]
-    by_option = dict(zip(row.options, gains, strict=True))
-    return Reply(told([one + by_option[name] for one, name in zip(empty, order, strict=True)], list(empty)))
+    """Where the inputs change the likelihood of each option by so much."""
+    return Reply(told([one + gain for one, gain in zip(empty, gains, strict=True)], list(empty)))
 
 
 @pytest.mark.parametrize("text", ["one", "two", "three", "four"])
@@ -237,7 +230,7 @@ def test_a_client_that_tells_no_likelihoods_ends_the_run_with_what_it_said(tmp_p
 def test_a_cap_counts_both_questions_before_they_are_asked(tmp_path: Path) -> None:
     row = TASK.read({"question": "q" * 300, "options": ["a", "b", "c"], "answer": "a"})
     assert isinstance(row, Row)
-    asked = Likelihood(TASK, "drop").ask(row, 0)
+    asked = Likelihood(TASK, "drop", "Some words. " * 50).ask(row, 0)
     request = Request(asked.messages, choices=asked.choices, empty=asked.empty)
     with Journal(tmp_path / "run", identity("naive").as_json) as journal:
         reserved = [
@@ -370,13 +363,8 @@ def test_a_model_reads_the_question_without_inputs_once(tmp_path: Path) -> None:
             return await asyncio.gather(*map(client.complete, requests))
 
     found = asyncio.run(replies())
-    by_order: dict[str, list[Reply]] = {}
-    for said, reply in zip(asked, found, strict=True):
-        by_order.setdefault(said.empty[-1]["content"], []).append(reply)
-    assert 1 < len(by_order) <= 3
-    for same in by_order.values():
-        assert len({json.dumps(json.loads(reply.text)["empty"]) for reply in same}) == 1
-        read = sorted(reply.usage.prompt_tokens for reply in same)
-        assert len(read) == 1 or read[-1] > 1.7 * read[-2], "whoever asked first has read it"
+    assert len({json.dumps(json.loads(reply.text)["empty"]) for reply in found}) == 1
+    read = sorted(reply.usage.prompt_tokens for reply in found)
+    assert read[-1] > 1.5 * read[-2], "whoever asked first has read it"
     assert all(probabilities(row, reply) is not None for row, reply in zip(rows, found, strict=True))
     assert not any(reply.usage.estimated for reply in found)

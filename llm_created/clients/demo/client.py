@@ -52,11 +52,21 @@ class DemoClient:
         """As many new examples as the instruction asks for, with the keys it names or those of the formatting example;
         or the list or the judgement that is asked for."""
         messages = [dict(message) for message in request.messages]
+        if request.choices:
+            return self._scored(request, messages)
         name = (self.seed, self.held_out, request.lane, request.key, request.occurrence, digest(messages))
         text, finish_reason = self._answer(messages, Random(repr(name)))
-        if request.choices:
-            text, finish_reason = _scored(text, request), "scored"
         return Reply(text, estimate(messages, text), model="demo", finish_reason=finish_reason)
+
+    def _scored(self, request: Request, messages: list[dict[str, str]]) -> Reply:
+        """Likelihoods by which the answer that it holds right is the likeliest, whatever stands first."""
+        from . import methods
+
+        answer = methods.believed((_said(messages, "user") or [""])[-1], request.choices, Random(request.key))
+        empty = [-1.0 - at for at in range(len(request.choices))]
+        scores = [one + 2.0 * (choice == answer) for one, choice in zip(empty, request.choices, strict=True)]
+        text = json.dumps({"scores": scores, "empty": empty} if request.empty else scores)
+        return Reply(text, estimate(messages, text), model="demo", finish_reason="scored")
 
     def _answer(self, messages: list[dict[str, str]], rng: Random) -> tuple[str, str]:
         from . import methods
@@ -79,13 +89,6 @@ class DemoClient:
             rows.append(_spoilt(row, fault, shape, asked))
             faults.append(fault)
         return _dress(rows, faults, rng)
-
-
-def _scored(text: str, request: Request) -> str:
-    """Likelihoods by which the answer that would have been written is the likeliest, whatever stands first."""
-    empty = [-1.0 - at for at in range(len(request.choices))]
-    scores = [one + 2.0 * (choice == text) for one, choice in zip(empty, request.choices, strict=True)]
-    return json.dumps({"scores": scores, "empty": empty} if request.empty else scores)
 
 
 def _example(content: str) -> dict[str, Any]:

@@ -127,12 +127,22 @@ def _attributes(system: str, rng: Random, held_out: bool) -> str:
 def _judged(user: str, explains: bool, rng: Random) -> str:
     """The answer that the writer's own rows mean, but for a few mistakes."""
     shown = [one for one in objects(user) if isinstance(one, dict)][-1]
-    options = next(value for value in shown.values() if isinstance(value, list))
-    answer = _meant(shown, options)
-    if rng.random() < _WRONG:
-        answer = rng.choice([option for option in options if option != answer])
+    answer = _mostly_meant(shown, next(value for value in shown.values() if isinstance(value, list)), rng)
     said = {"explanation": f"By what the example says, the answer is {answer}."} if explains else {}
     return json.dumps(said | {"answer": answer}, ensure_ascii=False)
+
+
+def believed(text: str, choices: Sequence[str], rng: Random) -> str:
+    """The choice to go on with behind a text, a field a line, as `_judged` would answer."""
+    lines = (line.partition(": ") for line in text.rpartition("\n\n")[2].split("\n")[:-1])
+    shown: dict[str, Any] = {name: value for name, _, value in lines}
+    options = [choice.strip() for choice in choices]
+    return choices[options.index(_mostly_meant({**shown, "\0options": options}, options, rng))]
+
+
+def _mostly_meant(shown: Mapping[str, Any], options: Sequence[str], rng: Random) -> str:
+    answer = _meant(shown, options)
+    return rng.choice([option for option in options if option != answer]) if rng.random() < _WRONG else answer
 
 
 def _meant(shown: Mapping[str, Any], options: Sequence[str]) -> str:

@@ -6,9 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def continuations(tokenizer: Any, choices: Sequence[str]) -> tuple[list[int], list[list[int]]]:
-    """The tokens that all begin with, which are read with the prompt, and those of each behind them."""
-    tokens = [tokenizer.encode(choice, add_special_tokens=False) for choice in choices]
+def continuations(
+    tokenizer: Any, messages: Sequence[Mapping[str, str]], choices: Sequence[str]
+) -> tuple[list[int], list[list[int]]]:
+    """What each choice has in common with the others, which is read once, and the tokens of each behind it.
+
+    The messages are one text to go on with, without the marks of a conversation.
+    """
+    text = "\n\n".join(message["content"] for message in messages if message["content"])
+    # Together: where a text ends within a word, its tokens depend on what follows.
+    tokens = [tokenizer.encode(text + choice) for choice in choices]
     shared = min(len(one) - 1 for one in tokens)
     while any(one[:shared] != tokens[0][:shared] for one in tokens):
         shared -= 1

@@ -185,9 +185,7 @@ class LocalClient:
 
     async def _scores(self, messages: Sequence[Mapping[str, str]], choices: tuple[str, ...]) -> _Scores | None:
         """The log-likelihood of each choice after these messages, or `None`: there is no room for them."""
-        prompt = asked.prompt(self.loaded.tokenizer, messages)
-        shared, rest = asked.continuations(self.loaded.tokenizer, choices)
-        prompt += shared
+        prompt, rest = asked.continuations(self.loaded.tokenizer, messages, choices)
         if len(prompt) + max(map(len, rest)) > self.loaded.context:
             return None
         job = await self._ended(Job(prompt, 0, 0, choices=rest))
