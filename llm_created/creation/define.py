@@ -93,6 +93,9 @@ def _by_example(settings: Settings, source: Source, balanced: bool) -> dict[str,
     task = source.task
     own = settings.seed_example is None and source.human is None and not settings.human_data
     drawn = settings.get("seed_example") == "human" and not (settings.paper and own)
+    if source.more_examples and (drawn or settings.paper):
+        what = "`paper=True` begins with" if settings.paper else "`seed_example` human draws"
+        raise UsageError(f"{what} one formatting example, and {1 + len(source.more_examples)} are given: leave it out")
     example, seed_from = _human_example(settings, source) if drawn else (source.example or {}, None)
     num_examples, extra = settings.get("num_examples"), _extra(settings)
     return {
@@ -102,6 +105,7 @@ def _by_example(settings: Settings, source: Source, balanced: bool) -> dict[str,
         "embedding_model": settings.get("embedding_model"),
         "embed_question_only": settings.paper,
         "seed_from": seed_from,
+        "more_examples": [task.example(task.seed_row(one)) for one in source.more_examples],
         "attributes": _attributes(settings),
     }
 

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import UsageError
+from ..tasks import builtin as tasks
+from ..tasks.builtin import Source
+from ..tasks.inference import ANSWER_NAMES
 from ..tasks.task import Reason, Row, Task
+from ..utils.console import say
 from ..utils.files import read_json
-from ..utils.text import scalar, shorten
+from ..utils.text import fold, scalar, shorten
 from .columns import Columns, Record, empty, table_of
-from .fields import read_line
+from .fields import listed_in, read_line
 from .tables import SUFFIXES, is_table, records_of
 
 # Row numbers that a line names.
@@ -66,7 +70,9 @@ def read_labelled(given: Any, told: Columns = Columns(), name: str | None = None
             raise UsageError(f"{where}, row {number}: an object is wanted, not {shorten(repr(record), 60)}")
     if not records:
         raise UsageError(f"{where} holds no rows")
-    found = _one(records[0], name, told) if len(records) == 1 else table_of(records, name, told)
+    if len(records) == 1:
+        return _one(records[0], name, told)
+    found = table_of(records, name, told)
     return _rows(where, Labelled(name, found.task, [], [], [], list(found.said)), found.records, table)
 
 
@@ -103,21 +109,56 @@ def _lines(path: Path) -> list[Any] | None:
     return lines if len(lines) > 1 else None
 
 
-class _One(NamedTuple):
-    task: Task
-    records: Sequence[Record]
-    said: Sequence[str] = ()
+def source(given: Any, told: Columns = Columns(), name: str | None = None) -> Source:  # noqa: B008 -- a tuple
+    """The task of one or more formatting examples; a `task.json` gives the task as it stands.
+
+    Args:
+        given (`str`, `PathLike`, `Mapping` or `Iterable[Mapping]`): see `read_labelled`.
+        told (`Columns`, *optional*): what a person says of the columns.
+        name (`str`, *optional*): the task's; by default the file's.
+    """
+    if _is_one(given) and not told.fields:
+        how: dict[str, Any] = {"answer_field": told.answer, "options_field": told.options}
+        return tasks.from_example(
+            os.fspath(given), name=name, label_space=told.label_space, labels=told.labels or None, **how
+        )
+    found = read_labelled(given, told, name)
+    first, *more = map(found.task.example, found.rows)
+    if found.said:
+        say(f"{found.name}: {len(found.rows):,} formatting examples; {'; '.join(found.said)}")
+    return Source(
+        found.task, first, file=Path(given) if isinstance(given, (str, os.PathLike)) else None, more_examples=more
+    )
 
 
-def _one(record: Record, name: str, told: Columns) -> _One:
+def _is_one(given: Any) -> bool:
+    """Whether a JSON file holds one object, or something that is told to be none."""
+    if not isinstance(given, (str, os.PathLike)):
+        return False
+    path = Path(os.path.expanduser(given))
+    if path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".json":
+        return False
+    try:
+        return not isinstance(read_json(str(path), most=None), list)
+    except UsageError:
+        return _lines(path) is None
+
+
+def _one(record: Record, name: str, told: Columns) -> Labelled:
     """A single record is a formatting example: nothing can be told from what others have."""
+    kept = {
+        key: listed if isinstance(value, str) and (listed := listed_in(value)) else value
+        for key, value in record.items()
+    }
+    kept = {key: value for key, value in kept.items() if not empty(value) or isinstance(value, str)}
     if told.fields:
-        named = {*told.fields, *filter(None, (told.answer, told.options))}
-        record = {key: value for key, value in record.items() if key in named or isinstance(value, list)}
-    kept = {key: value for key, value in record.items() if not empty(value)}
+        named = {*told.fields, told.answer, told.options}
+        rest = [key for key, value in kept.items() if isinstance(value, list) or fold(key) in ANSWER_NAMES]
+        kept = {key: value for key, value in kept.items() if key in named or (key in rest and told.answer is None)}
     how: dict[str, Any] = {"label_space": told.label_space, "labels": told.labels or None}
     how |= {"answer_field": told.answer, "options_field": told.options}
-    return _One(Task.from_example(kept, name=name, **how), [record])
+    task = Task.from_example(kept, name=name, **how)
+    return Labelled(name, task, [task.seed_row(kept)], [1], [], [])
 
 
 def _rows(where: str, found: Labelled, records: Sequence[Record], table: bool) -> Labelled:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,9 @@ METHODS = ("targen", "attrprompt", "simprompt")
 STRATEGIES = (*SELF_REFERENCE, *METHODS)
 _ALIASES = {"diverse": "contrastive"}
 MAX_CHAINS = 10_000
+# Far more examples than a person looks through, and far less text than a header bears.
+MAX_EXAMPLES = 1_000
+_MAX_BYTES = 3_000_000
 DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 PAPER_EMBEDDING_MODEL = "sentence-transformers/all-mpnet-base-v2"
 
@@ -52,6 +56,8 @@ class Identity:
         attributes (`Mapping[str, Any]`, *optional*): of `attrprompt`, or laid over self-reference: see `attributes`.
         balance (`bool`, defaults to `False`): self-reference demands a label in each call, the one that is short.
         min_words (`int`, defaults to 0): rows whose longest input has fewer words are none.
+        more_examples (`Sequence[Mapping[str, Any]]`, *optional*): the other formatting examples, in their order; with
+            the first one they are the roots of self-reference.
 
     Example:
 
@@ -81,6 +87,7 @@ class Identity:
     attributes: Mapping[str, Any] | None = None
     balance: bool = False
     min_words: int = 0
+    more_examples: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         if self.strategy:
@@ -105,10 +112,28 @@ class Identity:
 
     @cached_property
     def seed_row(self) -> Row:
-        """The formatting example as a row of depth 0. It is never a row of the dataset."""
+        """The first formatting example as a row of depth 0. It is never a row of the dataset."""
         if self.example is None:
             raise UsageError(f"`strategy` {self.strategy} begins with a formatting example: give `example` my.json")
         return self.task.seed_row(self.example)
+
+    @cached_property
+    def seed_rows(self) -> tuple[Row, ...]:
+        """All formatting examples as rows of depth 0, in their order."""
+        number = 1 + len(self.more_examples)
+        if number > MAX_EXAMPLES:
+            raise UsageError(
+                f"{number:,} formatting examples are too many, {MAX_EXAMPLES:,} are the most: give some of each label"
+            )
+        rows = (self.seed_row, *map(self.task.seed_row, self.more_examples))
+        if len({row.key for row in rows}) < number:
+            raise UsageError("two formatting examples have the same inputs: leave one of them out")
+        size = sum(len(json.dumps(self.task.example(row), ensure_ascii=False).encode()) for row in rows)
+        if number > 1 and size > _MAX_BYTES:
+            raise UsageError(
+                f"{number:,} formatting examples of {size:,} bytes are too long, {_MAX_BYTES:,} are the most: give fewer"
+            )
+        return rows
 
     @property
     def method(self) -> str:
@@ -138,6 +163,8 @@ class Identity:
             "top_p": float(self.top_p),
             "seed": self.seed,
         }
+        if shows_example and self.more_examples:
+            value["more_examples"] = [self.task.example(row) for row in self.seed_rows[1:]]
         if not shows_example:
             guide = self.guide.to_json()
             value["guide"] = {name: guide[name] for name in ("description", "labels", "seed", "draws", "source")}

@@ -453,12 +453,12 @@ def row(*inputs: str, depth: int = 1, parent: str = "", **of: Any) -> Row:
 def test_likeness_is_that_of_texts_by_depth() -> None:
     seed = row("abcdef", id="seed", depth=0)
     one, two = row("abcdef", parent="seed"), row("uvwxyz", parent="abcdef", depth=2)
-    made = measures.likeness(seed, [one, two], {"abcdef": one}, {"uvwxyz": 0.25})
+    made = measures.likeness([seed], [one, two], {"abcdef": one}, {"uvwxyz": 0.25})
     assert made == [
         measures.Likeness(1, 1, 1.0, 1.0, 1.0, 1.0, None),
         measures.Likeness(2, 1, 0.0, 0.0, 0.0, 0.0, 0.25),
     ]
-    assert measures.likeness(seed, [row("")], {}, {})[0].median == 0.0
+    assert measures.likeness([seed], [row("")], {}, {})[0].median == 0.0
 
 
 def test_lengths_hold_every_row_and_one_that_ran_away() -> None:

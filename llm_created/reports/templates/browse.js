@@ -325,7 +325,8 @@ function go(place) {
 }
 
 function parentOf(example) {
-  if (data.seed && example === data.seed.id) return el("span", {}, "the formatting example: ", said(textOf([0, 0, 0, data.seed.inputs])));
+  if (data.seed && !data.seeds && example === data.seed.id) return el("span", {}, "the formatting example: ", said(textOf([0, 0, 0, data.seed.inputs])));
+  if (data.seeds && example in data.seeds) return el("span", {}, "a formatting example: ", said(data.seeds[example]));
   const place = places().get(example);
   return place ? go(place) : el("span", { className: "muted" }, data.numbers ? `${example}, which is not in this file` : example);
 }

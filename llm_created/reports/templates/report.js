@@ -177,7 +177,8 @@ function head() {
   by("title").append(said(`${task.name} · ${identity.strategy} · ${identity.model}`));
   const name = data.name ? `${data.name}, ` : "";
   const day = data.time.created.replace("T", " ").replace("+00:00", " UTC");
-  const from = data.seed ? "from one formatting example" : `by ${method || identity.strategy}`;
+  const seeds = Object.keys(data.seeds || {}).length;
+  const from = data.seed ? (seeds ? `from ${seeds} formatting examples` : "from one formatting example") : `by ${method || identity.strategy}`;
   by("subtitle").textContent = `${plural(kept, "row")} ${from} · ${name}run ${data.run.slice(0, 8)} · `
     + `begun ${day}`;
   if (identity.model === "demo") {
@@ -436,7 +437,7 @@ function how() {
   if (identity.balance) settings.append(el("dt", {}, "Label of a call"), el("dd", {}, "the one that is short"));
   settings.append(el("dt", {}, "Run"), el("dd", {}, data.run));
   const inWords = identity.guide ? el("div", { className: "card" }, el("h3", {}, "The task in words"), ...guided(identity.guide)) : null;
-  const example = data.seed ? el("div", { className: "card" }, el("h3", {}, "The formatting example"),
+  const example = data.seed ? el("div", { className: "card" }, el("h3", {}, data.seeds ? "The first formatting example" : "The formatting example"),
     fields(data.seed.inputs, data.seed.options, data.seed.answer)) : null;
   by("how-body").append(el("div", { className: "grid" }, ...[
     el("div", { className: "card" }, el("h3", {}, "Settings"), settings),
