@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import RunFailed, UsageError
-from ..runs.identity import MAX_CHAINS, MAX_EXAMPLES, METHODS, SELF_REFERENCE, STRATEGIES
+from ..runs.identity import MAX_CHAINS, MAX_EXAMPLES, MAX_SHOWN, METHODS, SELF_REFERENCE, STRATEGIES
 from ..runs.settings import DEMO, LIKELIHOOD, REVIEWED, RULES, Settings
 from ..tasks.task import Task
 from ..utils.text import shorten
@@ -100,6 +100,7 @@ _MORE = {
     "balance": _FLAG,
     "min_words": whole(1, 1000),
     "chains": whole(1, MAX_CHAINS),
+    "shown": whole(2, MAX_SHOWN),
     "embedding_model": _WORD,
     "embed_question_only": _FLAG,
 }

@@ -47,13 +47,18 @@ class SelfReference:
 
     def ask(self, turn: Turn) -> tuple[list[Message], Mapping[str, Any] | None]:
         """The instruction and the formatting example, and what else is demanded of this turn."""
-        assert turn.example is not None
         task = self.identity.task
         label = None if turn.label is None or task.labels is None else task.labels[turn.label]
         instruction = self.identity.instruction
-        messages = prompt.demand(prompt.render(task, turn.example, instruction), task, label, turn.drawn)
+        first, *beside = self.shown(turn)
+        messages = prompt.demand(prompt.render(task, first, instruction, beside), task, label, turn.drawn)
         listed = prompt.lists_options(task, instruction)
         return messages, schemas.of_rows(task, turn.rows, label, lists_options=listed)
+
+    def shown(self, turn: Turn) -> list[Row]:
+        """The examples of a turn as they stand in its prompt."""
+        assert turn.example is not None
+        return [turn.example, *turn.beside]
 
     def read(self, turn: Turn, text: str) -> list[Row | Reason]:
         """The rows of a reply, a generation below the example."""

@@ -49,6 +49,7 @@ _STRATEGIES = {
     "contrastive": "chains: the next example is the row of the last reply that is least like the one before",
     "similar": "chains: the next example is the row of the last reply that is most like the one before",
     "tree": "every row becomes an example once, level by level",
+    "pool": "each call shows several examples: the person's, and rows that were accepted before",
     "targen": "TarGEN: contexts, instance seeds in each, a label drawn first, a row written to fit both",
     "attrprompt": "AttrPrompt: a label and attributes drawn evenly, one prompt for each row",
     "simprompt": "SimPrompt: a label drawn evenly, the same prompt for each row that has it",

@@ -99,7 +99,8 @@ def _wording(identity: Mapping[str, Any], task: Task) -> tuple[bool, str]:
         return False, said.removeprefix(ours).strip()
     balance = bool(identity.get("balance"))
     for paper in (False, True):
-        ours = prompt.instruction(task, identity["num_examples"], paper=paper, balance=balance)
+        several = identity["strategy"] == "pool"
+        ours = prompt.instruction(task, identity["num_examples"], paper=paper, balance=balance, several=several)
         if said.startswith(ours):
             return paper, said.removeprefix(ours).strip()
     return False, said

@@ -15,11 +15,12 @@ from ..utils.text import digest, nearest
 
 CHAINED = ("random", "contrastive", "similar")
 # Self-reference, and the methods that show no example.
-SELF_REFERENCE = ("naive", *CHAINED, "tree")
+SELF_REFERENCE = ("naive", *CHAINED, "tree", "pool")
 METHODS = ("targen", "attrprompt", "simprompt")
 STRATEGIES = (*SELF_REFERENCE, *METHODS)
 _ALIASES = {"diverse": "contrastive"}
 MAX_CHAINS = 10_000
+MAX_SHOWN = 32
 # Far more examples than a person looks through, and far less text than a header bears.
 MAX_EXAMPLES = 1_000
 _MAX_BYTES = 3_000_000
@@ -55,6 +56,7 @@ class Identity:
         contexts (`int`, defaults to 20): contexts in a round of `targen`; else unused.
         attributes (`Mapping[str, Any]`, *optional*): of `attrprompt`, or laid over self-reference: see `attributes`.
         balance (`bool`, defaults to `False`): self-reference demands a label in each call, the one that is short.
+        shown (`int`, defaults to 4): examples that a call of `pool` shows; else unused.
         min_words (`int`, defaults to 0): rows whose longest input has fewer words are none.
         more_examples (`Sequence[Mapping[str, Any]]`, *optional*): the other formatting examples, in their order; with
             the first one they are the roots of self-reference.
@@ -88,6 +90,7 @@ class Identity:
     balance: bool = False
     min_words: int = 0
     more_examples: Sequence[Mapping[str, Any]] = ()
+    shown: int = 4
 
     def __post_init__(self) -> None:
         if self.strategy:
@@ -98,6 +101,8 @@ class Identity:
             raise UsageError(f"`num_examples` must be from 1 to 100, not {self.num_examples}")
         if not 1 <= self.contexts <= 100:
             raise UsageError(f"`contexts` must be from 1 to 100, not {self.contexts}")
+        if not 2 <= self.shown <= MAX_SHOWN:
+            raise UsageError(f"`shown` must be from 2 to {MAX_SHOWN}, not {self.shown}")
         if not 0 <= self.min_words <= 1000:
             raise UsageError(f"`min_words` must be from 0 to 1,000, not {self.min_words}")
         if not 0 <= self.temperature <= 2:
@@ -131,7 +136,7 @@ class Identity:
         size = sum(len(json.dumps(self.task.example(row), ensure_ascii=False).encode()) for row in rows)
         if number > 1 and size > _MAX_BYTES:
             raise UsageError(
-                f"{number:,} formatting examples of {size:,} bytes are too long, {_MAX_BYTES:,} are the most: give fewer"
+                f"{number:,} formatting examples of {size:,} bytes are too long: {_MAX_BYTES:,} are the most"
             )
         return rows
 
@@ -176,6 +181,8 @@ class Identity:
             value["balance"] = True
         if self.min_words:
             value["min_words"] = self.min_words
+        if self.strategy == "pool":
+            value["shown"] = self.shown
         if self.strategy in CHAINED:
             value["chains"] = self.chains
         if self.embeds:

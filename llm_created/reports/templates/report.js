@@ -428,7 +428,7 @@ function scored() {
 function how() {
   const names = {
     method: "Method", strategy: "Strategy", model: "Model", num_examples: method ? "Seeds asked for in a context" : "Rows asked for in a call",
-    contexts: "Contexts in a round", chains: "Chains", min_words: "Fewest words of a row's longest field", temperature: "Temperature", top_p: "Top p", seed: "Seed",
+    contexts: "Contexts in a round", chains: "Chains", shown: "Examples that a call shows", min_words: "Fewest words of a row's longest field", temperature: "Temperature", top_p: "Top p", seed: "Seed",
     embedding_model: "Embedding model",
   };
   const left = method ? ["strategy", ...(identity.strategy === "targen" ? [] : ["num_examples"])] : [];
