@@ -180,5 +180,6 @@ def _task(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--fields", "--text", metavar="A,B", help="the inputs, of an example or, with --labels, of a task without one"
     )
+    group.add_argument("--aside", metavar="A,B", help="what is written with a row and is no input, e.g. explanation")
     group.add_argument("--num-options", type=int, metavar="N", help="with --fields: options of a row, where they vary")
     flags.of_task(group)

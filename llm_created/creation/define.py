@@ -16,8 +16,10 @@ from ..runs.identity import CHAINED, METHODS, SELF_REFERENCE, Identity, known_st
 from ..runs.settings import KNOBS, Settings
 from ..tasks.builtin import Source
 from ..tasks.guide import Guide
-from ..tasks.task import Row
+from ..tasks.inference import EXPLAINS
+from ..tasks.task import Row, Task
 from ..utils.files import read_json, text_or_file
+from ..utils.text import fold
 
 
 def identity(settings: Settings, source: Source, strategy: str) -> Identity:
@@ -143,6 +145,15 @@ def without_effect(settings: Settings, strategy: str) -> list[str]:
         f"`{name}` has no effect here: it goes with {with_what}"
         for name, (with_what, is_alone) in alone.items()
         if is_alone and getattr(settings, name) not in (None, KNOBS[name].default)
+    ]
+
+
+def leaking(task: Task) -> list[str]:
+    """A line for each input that explains the answer, and so gives it away to whoever learns from the rows."""
+    return [
+        f"{name!r} is an input, and may give the answer away to a classifier: with `aside` {name} it is only kept"
+        for name in task.inputs
+        if fold(name) in EXPLAINS
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..errors import UsageError
 from ..tasks.inference import ANSWER_NAMES, CONTEXT_NAMES, ONE_ANSWER
 from ..tasks.task import MAX_LABELS, Task
-from ..utils.text import clean, fold, look, nearest, scalar, shorten, slug
+from ..utils.text import clean, fold, look, scalar, shorten, slug
 from .fields import listed_in
 
 Record = Mapping[str, Any]
@@ -48,6 +48,7 @@ class Columns(NamedTuple):
         options (`str`, *optional*): the list of a row's options.
         labels (`Sequence[str]`): the labels of all rows.
         label_space (`str`, *optional*): `"fixed"` or `"variable"`.
+        aside (`Sequence[str]`): what is neither, and is kept; see [`Task`].
     """
 
     fields: Sequence[str] = ()
@@ -55,6 +56,7 @@ class Columns(NamedTuple):
     options: str | None = None
     labels: Sequence[str] = ()
     label_space: str | None = None
+    aside: Sequence[str] = ()
 
 
 class Table(NamedTuple):
@@ -79,10 +81,13 @@ def table_of(records: Sequence[Record], name: str, told: Columns) -> Table:
     """
     _check_told(told)
     keys = list(dict.fromkeys(str(key) for record in records for key in record))
-    for key in (told.answer, told.options, *told.fields):
-        if key is not None and key not in keys:
-            setting = {told.answer: "answer_field", told.options: "options_field"}.get(key, "fields")
-            raise UsageError(f"`{setting}` {key!r} is no column{nearest(key, keys).replace('Known', 'The columns')}")
+    one = {"answer_field": told.answer, "options_field": told.options}
+    named = {name: [key] for name, key in one.items() if key is not None}
+    for setting, names in (named | {"fields": told.fields, "aside": told.aside}).items():
+        for key in names:
+            if key not in keys:
+                raise UsageError(f"`{setting}` {key!r} is no column: the columns are {_listed(keys)}")
+    keys = [key for key in keys if key not in told.aside]
     values = {key: [value for record in records if not empty(value := record.get(key))] for key in keys}
     options = _options(values, told)
     answer = _answer(values, told, options)
@@ -90,10 +95,12 @@ def table_of(records: Sequence[Record], name: str, told: Columns) -> Table:
     values[answer] = [value for record in in_words if not empty(value := record[answer])]
     inputs, dropped = _inputs(values, len(records), answer, options, told)
     labels, number, how = _label_space(in_words, values[answer], answer, options, told)
-    task = Task(slug(name), inputs, answer, options or _free(keys), labels, number)
-    wanted = {*inputs, answer, *((options,) if options else ())}
+    aside = tuple(told.aside)
+    task = Task(slug(name), inputs, answer, options or _free([*keys, *aside]), labels, number, aside)
+    wanted = {*inputs, answer, *aside, *((options,) if options else ())}
     kept = [{key: value for key, value in record.items() if key in wanted} for record in in_words]
     said = f"inputs {_listed(inputs)}; answer {answer!r}, {how}"
+    said += f"; aside {_listed(aside)}" if aside else ""
     return Table(task, kept, (said + (f"; not used: {_listed(dropped)}" if dropped else ""),))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,23 +109,29 @@ def _lines(path: Path) -> list[Any] | None:
     return lines if len(lines) > 1 else None
 
 
-def source(given: Any, told: Columns = Columns(), name: str | None = None) -> Source:  # noqa: B008 -- a tuple
+def source(
+    given: Any,
+    told: Columns = Columns(),  # noqa: B008 -- a tuple
+    name: str | None = None,
+    tell: Callable[[str], None] = say,
+) -> Source:
     """The task of one or more formatting examples; a `task.json` gives the task as it stands.
 
     Args:
         given (`str`, `PathLike`, `Mapping` or `Iterable[Mapping]`): see `read_labelled`.
         told (`Columns`, *optional*): what a person says of the columns.
         name (`str`, *optional*): the task's; by default the file's.
+        tell (`Callable[[str], None]`, *optional*): told what was inferred.
     """
     if _is_one(given) and not told.fields:
-        how: dict[str, Any] = {"answer_field": told.answer, "options_field": told.options}
+        how: dict[str, Any] = {"answer_field": told.answer, "options_field": told.options, "aside": told.aside}
         return tasks.from_example(
             os.fspath(given), name=name, label_space=told.label_space, labels=told.labels or None, **how
         )
     found = read_labelled(given, told, name)
     first, *more = map(found.task.example, found.rows)
     if found.said:
-        say(f"{found.name}: {len(found.rows):,} formatting examples; {'; '.join(found.said)}")
+        tell(f"{found.name}: {len(found.rows):,} formatting examples; {'; '.join(found.said)}")
     return Source(
         found.task, first, file=Path(given) if isinstance(given, (str, os.PathLike)) else None, more_examples=more
     )
@@ -152,11 +158,11 @@ def _one(record: Record, name: str, told: Columns) -> Labelled:
     }
     kept = {key: value for key, value in kept.items() if not empty(value) or isinstance(value, str)}
     if told.fields:
-        named = {*told.fields, told.answer, told.options}
+        named = {*told.fields, told.answer, told.options, *told.aside}
         rest = [key for key, value in kept.items() if isinstance(value, list) or fold(key) in ANSWER_NAMES]
         kept = {key: value for key, value in kept.items() if key in named or (key in rest and told.answer is None)}
     how: dict[str, Any] = {"label_space": told.label_space, "labels": told.labels or None}
-    how |= {"answer_field": told.answer, "options_field": told.options}
+    how |= {"answer_field": told.answer, "options_field": told.options, "aside": told.aside}
     task = Task.from_example(kept, name=name, **how)
     return Labelled(name, task, [task.seed_row(kept)], [1], [], [])
 
@@ -174,6 +180,8 @@ def _rows(where: str, found: Labelled, records: Sequence[Record], table: bool) -
         if isinstance(row, Reason):
             _check(where, number, row, record, task)
             left_out.setdefault(f"{row.code} {row.detail!r}", []).append(number)
+        elif "" in row.aside:
+            left_out.setdefault(f"empty_field {task.aside[row.aside.index('')]!r}", []).append(number)
         elif row.key not in seen:
             seen[row.key] = number, row
             found.rows.append(row)

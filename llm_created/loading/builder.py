@@ -28,7 +28,7 @@ from ..utils.console import harmless
 from ..utils.text import digest, nearest
 
 HUMAN = "human"
-_OF_AN_EXAMPLE = ("label_space", "labels", "answer_field", "options_field", "data_files", "example", "fields")
+_OF_AN_EXAMPLE = ("label_space", "labels", "answer_field", "options_field", "data_files", "example", "fields", "aside")
 # They decide how long the prefix of a run that stops short is.
 _CAPS = ("max_cost", "max_tokens_total", "max_calls", "price", "patience")
 
@@ -86,7 +86,7 @@ class Builder(datasets.GeneratorBasedBuilder):  # type: ignore[misc]
     @cached_property
     def identity(self) -> Identity:
         """The run that this configuration defines."""
-        for line in define.without_effect(self.settings, self.config.name):
+        for line in (*define.without_effect(self.settings, self.config.name), *define.leaking(self.task)):
             warnings.warn(harmless(line), stacklevel=2)
         return define.identity(self.settings, self.source, self.config.name)
 

@@ -22,7 +22,8 @@ class Created(Builder):
         example (`Mapping`, `Sequence[Mapping]` or `str`, *optional*): in its place: one, several, or the file.
         fields (`Sequence[str]` or `str`, *optional*): the inputs, where not all other keys or columns are.
         label_space, labels, answer_field, options_field: see `Task.from_example`; what is not given
-            is inferred of several examples. `fields` and `labels` may be one line of CSV, as `"a,b,c"`.
+            is inferred of several examples. `fields`, `labels` and `aside` may be one line of CSV, as `"a,b,c"`.
+        aside (`Sequence[str]` or `str`, *optional*): what is written with a row and is no input, as an explanation.
         **kwargs: those of `datasets.DatasetBuilder`, and the fields of `Settings`.
     """
 
@@ -37,11 +38,13 @@ class Created(Builder):
         labels: str | Sequence[str] | None = None,
         answer_field: str | None = None,
         options_field: str | None = None,
+        aside: str | Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         if example is not None and data_files is not None:
             raise UsageError("the formatting example is given twice, as example= and as data_files=")
-        told = Columns(_names("fields", fields), answer_field, options_field, _names("labels", labels), label_space)
+        inputs, known, kept = _names("fields", fields), _names("labels", labels), _names("aside", aside)
+        told = Columns(inputs, answer_field, options_field, known, label_space, kept)
         source = examples.source(_one_file(data_files) if example is None else example, told)
         # The task comes with the call, where a builder of its own would have it on the class.
         self.task, self.example, self.guide = source.task, source.example, source.guide  # type: ignore[misc, assignment]

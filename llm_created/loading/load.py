@@ -49,7 +49,7 @@ def load_dataset(
         data_files (`str`, *optional*): with `path="llm_created"`, the file of the formatting examples; or in its place
             `example`, a dictionary or a list of them.
         split, cache_dir, download_mode, keep_in_memory, streaming, num_proc: as in `datasets.load_dataset`.
-        fields, label_space, labels, answer_field, options_field: of the task that examples define.
+        fields, aside, label_space, labels, answer_field, options_field: of the task that examples define.
         **settings: what follows here, and is declared in [`Settings`].
 
     Returns:

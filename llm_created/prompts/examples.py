@@ -209,7 +209,14 @@ def _object(task: Task, row: Row, listed: bool) -> str:
 
 def read(task: Task, text: str) -> list[Row | Reason]:
     """Every piece of a reply, in order: a row, or the reason why it is none."""
-    return [piece if isinstance(piece, Reason) else task.read(piece) for piece in parse(task, text)]
+    return [piece if isinstance(piece, Reason) else _complete(task, task.read(piece)) for piece in parse(task, text)]
+
+
+def _complete(task: Task, row: Row | Reason) -> Row | Reason:
+    """A row, if it has all that was asked for: people's rows may lack what is no input, a model's may not."""
+    if isinstance(row, Row) and "" in row.aside:
+        return Reason("missing_field", task.aside[row.aside.index("")])
+    return row
 
 
 def read_one(task: Task, text: str, label: int | None, fields: Mapping[str, str]) -> list[Row | Reason]:

@@ -167,14 +167,15 @@ def from_example(
     labels: Sequence[str] | None = None,
     answer_field: str | None = None,
     options_field: str | None = None,
+    aside: Sequence[str] = (),
 ) -> Source:
     """The task of one formatting example in a JSON file; a `task.json` of this library gives the task as it stands."""
     example = read_json(path, most=MAX_TASK_FILE)
     if _is_task(example):
-        if label_space or labels or answer_field or options_field:
+        if label_space or labels or answer_field or options_field or aside:
             raise UsageError(
                 f"{path!r} is a task.json, which says what its fields and labels are: leave out `label_space`, "
-                "`labels`, `answer_field` and `options_field`"
+                "`labels`, `answer_field`, `options_field` and `aside`"
             )
         return _stored(path, example)
     task = Task.from_example(
@@ -184,6 +185,7 @@ def from_example(
         labels=labels,
         answer_field=answer_field,
         options_field=options_field,
+        aside=aside,
     )
     return Source(task, example, file=Path(path))
 
@@ -224,7 +226,12 @@ def listed(name: str, given: str) -> list[str]:
 
 
 def from_fields(
-    fields: str, labels: str | None, num_options: int | None, answer_field: str | None, options_field: str | None
+    fields: str,
+    labels: str | None,
+    num_options: int | None,
+    answer_field: str | None,
+    options_field: str | None,
+    aside: Sequence[str] = (),
 ) -> Source:
     """The task of a schema given in words: `text` and `positive,negative`."""
     inputs, known = tuple(listed("fields", fields)), tuple(listed("labels", labels)) if labels else None
@@ -232,5 +239,7 @@ def from_fields(
         raise UsageError(
             "with `fields` give `labels` A,B,C (the same for all rows) or `num_options` N (a row has its own)"
         )
-    task = Task("my-task", inputs, answer_field or "answer", options_field or "options", known, num_options)
+    task = Task(
+        "my-task", inputs, answer_field or "answer", options_field or "options", known, num_options, tuple(aside)
+    )
     return Source(task, None)

@@ -11,6 +11,8 @@ from ..utils.text import clean, fold, look, scalar, shorten, slug
 ANSWER_NAMES = ("answer", "label", "target", "output", "class", "category", "correct", "gold", "sentiment", "topic")
 # What an answer is called that is no single one.
 _ANSWERS = (*ANSWER_NAMES, "answers", "spans", "entities", "tags", "ner_tags")
+# What explains an answer, and gives it away.
+EXPLAINS = ("explanation", "rationale", "reason", "reasoning", "justification", "comment", "why", "chain_of_thought")
 ONE_ANSWER = "one answer out of options is what this library makes"
 CONTEXT_NAMES = ("context", "passage", "paragraph", "document", "evidence")
 _OBVIOUS = ({"yes", "no"}, {"true", "false"})
@@ -23,10 +25,13 @@ def infer(
     labels: Sequence[str] | None = None,
     answer_field: str | None = None,
     options_field: str | None = None,
+    aside: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The fields of the task, by the names that `Task` gives them. See `Task.from_example`."""
     present = _present(example)
     keys = ", ".join(map(repr, present))
+    for one in aside:
+        del present[_key("aside", one, present, keys)]
     _check_space(label_space, labels)
     options_key = _options_key(present, options_field, keys)
     listed = [] if options_key is None else _listed(options_key, present[options_key])
@@ -42,9 +47,10 @@ def infer(
         "name": slug(name),
         "inputs": _inputs([key for key in present if key not in (answer_key, options_key)], keys),
         "answer": answer_key,
-        "options": options_key or _free_name(present),
+        "options": options_key or _free_name(example),
         "labels": None if labels is None else tuple(map(_text, labels)),
         "num_options": len(listed) if labels is None else None,
+        "aside": tuple(aside),
     }
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...checks.chosen import Prepared, self_correct
 from ...creation.connect import budget, client, price, ready
-from ...creation.define import identity, without_effect
+from ...creation.define import identity, leaking, without_effect
 from ...creation.loop import create as create_rows
 from ...creation.progress import Tally
 from ...creation.run import OTHER_SERVER, Plan, rows
@@ -51,19 +51,22 @@ def _tell(text: str) -> None:
 
 def _source(args: argparse.Namespace) -> Source:
     """The task that the arguments name."""
-    of_example = ("label_space", "labels", "answer_field", "options_field", "fields")
+    of_example = ("label_space", "labels", "answer_field", "options_field", "fields", "aside")
     if args.example and args.task:
         raise UsageError(f"give a task ({args.task!r}) or --example ({args.example!r}), not both")
+    aside = known.listed("aside", args.aside) if args.aside else []
     if args.fields and not args.example:
         if args.task:
             raise UsageError("--fields defines a task of its own: leave out the task's name")
-        return known.from_fields(args.fields, args.labels, args.num_options, args.answer_field, args.options_field)
+        return known.from_fields(
+            args.fields, args.labels, args.num_options, args.answer_field, args.options_field, aside
+        )
     if args.example:
         fields, labels = (
             [*known.listed(name, text)] if (text := getattr(args, name)) else [] for name in ("fields", "labels")
         )
-        told = Columns(fields, args.answer_field, args.options_field, labels, args.label_space)
-        return examples.source(args.example, told)
+        told = Columns(fields, args.answer_field, args.options_field, labels, args.label_space, aside)
+        return examples.source(args.example, told, tell=_tell)
     for name in (*of_example, "num_options"):
         if getattr(args, name):
             raise UsageError(f"`{name}` goes with --example or --fields; a built-in task has its own label space")
@@ -89,7 +92,7 @@ def _run_of(args: argparse.Namespace) -> tuple[Settings, Identity, Prepared]:
         settings.attributes = asked_for(source, settings, strategy, args.attributes_out)
     made = identity(settings, source, strategy)
     prepared = ready(settings, made)
-    for line in without_effect(settings, strategy):
+    for line in (*without_effect(settings, strategy), *leaking(source.task)):
         _tell(f"note: {line}")
     return settings, made, prepared
 
