@@ -106,7 +106,7 @@ def _by_example(settings: Settings, source: Source, strategy: str, balanced: boo
         ),
         "example": task.example(task.seed_row(example)),
         "chains": settings.get("chains"),
-        "shown": settings.get("shown"),
+        "shown": settings.shown or 4,
         "embedding_model": settings.get("embedding_model"),
         "embed_question_only": settings.paper,
         "seed_from": seed_from,
