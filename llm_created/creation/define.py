@@ -110,7 +110,7 @@ def _by_example(settings: Settings, source: Source, strategy: str, balanced: boo
         "embedding_model": settings.get("embedding_model"),
         "embed_question_only": settings.paper,
         "seed_from": seed_from,
-        "more_examples": [task.example(task.seed_row(one)) for one in source.more_examples],
+        "more_examples": source.more_examples,
         "attributes": _attributes(settings),
     }
 

@@ -84,9 +84,10 @@ def _check_words(checks: Mapping[str, Any], method: str) -> list[str]:
 def _same(identity: Mapping[str, Any], source: Source) -> bool:
     """Whether the built-in task shows the run's example, or tells what the run was told."""
     if identity["example"] is not None:
-        shown = (source.example, *source.more_examples) if source.example is not None else ()
-        own = [source.task.example(source.task.seed_row(one)) for one in shown]
-        return own == [identity["example"], *identity.get("more_examples", ())]
+        own = (source.example, *source.more_examples) if source.example is not None else ()
+        shown = (identity["example"], *identity.get("more_examples", ()))
+        first, second = (list(map(source.task.line, map(source.task.seed_row, several))) for several in (own, shown))
+        return first == second
     told = source.guide.to_json() if source.guide else {}
     return all(told.get(name) == value for name, value in identity["guide"].items())
 

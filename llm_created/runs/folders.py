@@ -157,8 +157,11 @@ def other_examples(identity: Identity) -> tuple[str, int] | None:
     return None
 
 
-def _examples(identity: Mapping[str, Any]) -> list[Any]:
-    return [identity["example"], *identity.get("more_examples", ())]
+def _examples(identity: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All examples of a run, without options that are the same in each."""
+    all_, options = [identity["example"], *identity.get("more_examples", ())], identity["task"]["options"]
+    fixed = identity["task"]["labels"] is not None
+    return [{name: value for name, value in one.items() if not (fixed and name == options)} for one in all_]
 
 
 def cache_folder() -> Path:

@@ -133,12 +133,17 @@ class Identity:
         rows = (self.seed_row, *map(self.task.seed_row, self.more_examples))
         if len({row.key for row in rows}) < number:
             raise UsageError("two formatting examples have the same inputs: leave one of them out")
-        size = sum(len(json.dumps(self.task.example(row), ensure_ascii=False).encode()) for row in rows)
+        size = sum(len(json.dumps(self._short(row), ensure_ascii=False).encode()) for row in rows)
         if number > 1 and size > _MAX_BYTES:
             raise UsageError(
                 f"{number:,} formatting examples of {size:,} bytes are too long: {_MAX_BYTES:,} are the most"
             )
         return rows
+
+    def _short(self, row: Row) -> dict[str, Any]:
+        """An example beside the first one, which names fixed options for all of them."""
+        shown = self.task.example(row)
+        return {name: value for name, value in shown.items() if self.task.variable or name != self.task.options}
 
     @property
     def method(self) -> str:
@@ -169,7 +174,7 @@ class Identity:
             "seed": self.seed,
         }
         if shows_example and self.more_examples:
-            value["more_examples"] = [self.task.example(row) for row in self.seed_rows[1:]]
+            value["more_examples"] = list(map(self._short, self.seed_rows[1:]))
         if not shows_example:
             guide = self.guide.to_json()
             value["guide"] = {name: guide[name] for name in ("description", "labels", "seed", "draws", "source")}
