@@ -145,9 +145,10 @@ def same_but_instruction(identity: Identity) -> str:
 def other_examples(identity: Identity) -> tuple[str, int] | None:
     """Of a run that is not there yet, one that differs in that formatting examples were added or left out: its digest,
     and how many it has."""
-    wanted, shown = identity.as_json, _examples(identity.as_json)
-    if run_folder(identity.digest).exists() or not identity.as_json["example"]:
+    wanted = identity.as_json
+    if run_folder(identity.digest).exists() or not wanted["example"]:
         return None
+    shown = _examples(wanted)
     none = {"example": None, "more_examples": None}
     for digest, other, _ in all_runs():
         if other.get("example") and other | none == wanted | none:

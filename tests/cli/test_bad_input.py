@@ -732,3 +732,36 @@ def test_a_journal_cut_to_nothing_is_not_taken_for_a_new_run(
     assert main(["create", "csqa", "--model", "demo", "-n", "40", "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr().err
     assert str(journal) in said and "empty" in said and "Nothing was deleted" in said
+
+
+def test_one_more_example_is_another_run_and_says_so(cli: Cli, tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"Text number {at} of mine.", "label": "ab"[at % 2]}) for at in range(4)]
+    line = ["create", "--example", "mine.jsonl", "--model", "demo", "-n", "5", "--format", "jsonl"]
+    (tmp_path / "mine.jsonl").write_text("\n".join(lines[:3]))
+    assert "another run" not in cli(*line)[2]
+    (tmp_path / "mine.jsonl").write_text("\n".join(lines))
+    said = cli(*line)[2]
+    assert "3 formatting examples, this one 4 formatting examples: another run, which begins anew" in said
+    assert "another run" not in cli(*line)[2]
+    assert "another run" not in cli("create", "agnews", "--method", "simprompt", "--model", "demo", "-n", "2")[2]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--label", "tone"), "--answer-field 'tone' is no column: the columns are 'text', 'label'"),
+        (("--text", "body"), "--fields 'body' is no column: the columns are 'text', 'label'"),
+        (("--text", "label", "--label", "label"), "--fields names 'label', which is the answer or the options"),
+        (("--aside", "why"), "--aside 'why' is no column"),
+        (("--labels", "a,c"), "mine.csv, row 2: its label 'b' is none of ['a', 'c']: correct it or leave it out"),
+        (("--label-space", "variable"), "--label-space variable: no column lists a row's options"),
+        (("--paper",), "--paper begins with one formatting example, and 2 are given"),
+        (("--shown", "1", "--strategy", "pool"), "--shown must be from 2 to 32, not 1"),
+        (("--seed-example", "human", "--human-data", "."), "--seed-example human draws one formatting example, and 2"),
+    ],
+)
+def test_examples_in_a_file_that_cannot_be_used(cli: Cli, tmp_path: Path, flags: tuple[str, ...], said: str) -> None:
+    (tmp_path / "mine.csv").write_text("text,label\none text,a\ntwo texts,b\n")
+    code, out, err = cli("create", "--example", "mine.csv", "--model", "demo", "-n", "2", *flags)
+    last = err.rstrip("\n").splitlines()[-1]
+    assert (code, out) == (2, "") and last.startswith("error: ") and said in last
