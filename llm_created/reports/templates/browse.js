@@ -140,6 +140,7 @@ class List {
 // ---- The rows and the rejected pieces -----------------------------------------------------------------------------
 
 const [AT_TURN, ID, ANSWER, INPUTS, OPTIONS] = [0, 1, 2, 3, 4];
+const ASIDE = OPTIONS + 1;
 const [R_CODE, R_DETAIL, R_TEXT, R_ID] = [1, 2, 3, 4];
 const optionsOf = (row) => row[OPTIONS] || task.labels;
 const turnOf = (piece) => data.turns[piece[AT_TURN]];
@@ -368,6 +369,7 @@ function show(place) {
   const [position, example, depth] = turnOf(piece);
   const id = piece[place.kind === "row" ? ID : R_ID];
   const facts = place.kind === "row" ? fields(piece[INPUTS], optionsOf(piece), piece[ANSWER]) : el("dl", { className: "fields" });
+  if (place.kind === "row") (piece[ASIDE] || []).forEach((text, at) => facts.append(el("dt", {}, said(task.aside[at])), el("dd", {}, said(text))));
   if (place.kind === "rejected") {
     facts.append(el("dt", {}, "reason"), el("dd", {}, piece[R_CODE]));
     if (piece[R_DETAIL]) facts.append(el("dt", {}, "what was wrong"), el("dd", {}, said(piece[R_DETAIL])));
