@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import UsageError
-from ..tasks.inference import ANSWER_NAMES, CONTEXT_NAMES, ONE_ANSWER
-from ..tasks.task import MAX_LABELS, Task
-from ..utils.text import clean, fold, look, scalar, shorten, slug
+from ..tasks.inference import ANSWER_NAMES, CONTEXT_NAMES
+from ..tasks.task import Task
+from ..utils.text import fold, look, scalar, slug
+from .cells import empty, listed, text_of
 from .fields import listed_in
+from .label_space import Told, label_space
 
 Record = Mapping[str, Any]
 # What names a row, and says nothing of it; what this library adds to one.
@@ -80,33 +81,34 @@ def table_of(records: Sequence[Record], name: str, told: Columns) -> Table:
         UsageError: something cannot be inferred; the message names the columns seen and the setting that says it.
     """
     _check_told(told)
-    keys = list(dict.fromkeys(str(key) for record in records for key in record))
-    one = {"answer_field": told.answer, "options_field": told.options}
-    named = {name: [key] for name, key in one.items() if key is not None}
-    for setting, names in (named | {"fields": told.fields, "aside": told.aside}).items():
-        for key in names:
-            if key not in keys:
-                raise UsageError(f"`{setting}` {key!r} is no column: the columns are {_listed(keys)}")
-    keys = [key for key in keys if key not in told.aside]
+    keys = _keys(records, told)
     values = {key: [value for record in records if not empty(value := record.get(key))] for key in keys}
     options = _options(values, told)
     answer = _answer(values, told, options)
     in_words = _in_words(records, values, answer)
     values[answer] = [value for record in in_words if not empty(value := record[answer])]
     inputs, dropped = _inputs(values, len(records), answer, options, told)
-    labels, number, how = _label_space(in_words, values[answer], answer, options, told)
+    asked = Told(told.labels, told.label_space, told.answer is not None)
+    labels, number, how = label_space(in_words, values[answer], answer, options, asked)
     aside = tuple(told.aside)
     task = Task(slug(name), inputs, answer, options or _free([*keys, *aside]), labels, number, aside)
     wanted = {*inputs, answer, *aside, *((options,) if options else ())}
     kept = [{key: value for key, value in record.items() if key in wanted} for record in in_words]
-    said = f"inputs {_listed(inputs)}; answer {answer!r}, {how}"
-    said += f"; aside {_listed(aside)}" if aside else ""
-    return Table(task, kept, (said + (f"; not used: {_listed(dropped)}" if dropped else ""),))
+    said = f"inputs {listed(inputs)}; answer {answer!r}, {how}"
+    said += f"; aside {listed(aside)}" if aside else ""
+    return Table(task, kept, (said + (f"; not used: {listed(dropped)}" if dropped else ""),))
 
 
-def empty(value: object) -> bool:
-    """Whether a cell has nothing in it; a NaN is what is left of an empty one."""
-    return value is None or (isinstance(value, str) and not clean(value)) or value != value
+def _keys(records: Sequence[Record], told: Columns) -> list[str]:
+    """The columns that are there, but for those aside; what a person names must be one."""
+    keys = list(dict.fromkeys(str(key) for record in records for key in record))
+    one = {"answer_field": told.answer, "options_field": told.options}
+    named = {name: [key] for name, key in one.items() if key is not None}
+    for setting, names in (named | {"fields": told.fields, "aside": told.aside}).items():
+        for key in names:
+            if key not in keys:
+                raise UsageError(f"`{setting}` {key!r} is no column: the columns are {listed(keys)}")
+    return [key for key in keys if key not in told.aside]
 
 
 def _check_told(told: Columns) -> None:
@@ -114,10 +116,6 @@ def _check_told(told: Columns) -> None:
         raise UsageError(f"`label_space` is 'fixed' or 'variable', not {told.label_space!r}")
     if told.labels and told.label_space == "variable":
         raise UsageError("`labels` gives a fixed label space: leave out `label_space` variable, or `labels`")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names))
 
 
 def _free(keys: Sequence[str]) -> str:
@@ -131,7 +129,7 @@ def _options(values: Mapping[str, Sequence[Any]], told: Columns) -> str | None:
         return told.options
     lists = [key for key, cells in values.items() if cells and key not in told.fields and all(map(_is_list, cells))]
     if len(lists) > 1:
-        raise UsageError(f"several columns hold lists ({_listed(lists)}): say which with `options_field` KEY")
+        raise UsageError(f"several columns hold lists ({listed(lists)}): say which with `options_field` KEY")
     return lists[0] if lists else None
 
 
@@ -147,31 +145,24 @@ def _answer(values: Mapping[str, Sequence[Any]], told: Columns, options: str | N
     scalars = [key for key, cells in values.items() if cells and key not in (options, *told.fields)]
     by_name = {fold(key): key for key in reversed(scalars)}
     named = [by_name[name] for name in ANSWER_NAMES if name in by_name]
-    fitting = [key for key in scalars if known and {look(_text(one)) for one in values[key]} <= known]
+    fitting = [key for key in scalars if known and {look(text_of(one)) for one in values[key]} <= known]
     # A column of labels that a person has named is meant, whatever else is called an answer.
     for found in (fitting, named, [key for key in scalars if not known and _repeats(values[key])]):
         if len(found) == 1 or (found and found is named):
             return found[0]
         if found:
-            raise UsageError(f"which column is the answer cannot be told ({_listed(found)}): give `answer_field` KEY")
-    raise UsageError(f"which column is the answer cannot be told ({_listed([*values])}): name it, `answer_field` KEY")
+            raise UsageError(f"which column is the answer cannot be told ({listed(found)}): give `answer_field` KEY")
+    raise UsageError(f"which column is the answer cannot be told ({listed([*values])}): name it, `answer_field` KEY")
 
 
 def _repeats(cells: Sequence[Any]) -> bool:
     """Whether a column holds a few short texts over and over, as labels are."""
-    texts = {look(_text(cell)) for cell in cells}
+    texts = {look(text_of(cell)) for cell in cells}
     return 2 <= len(texts) <= len(cells) / 2 and max(map(len, texts)) <= _SHORT and not all(map(_is_number, cells))
 
 
-def _text(value: Any) -> str:
-    """A cell as a text: what came as 1.0 beside empty cells was 1."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return scalar(value) or ""
-
-
 def _is_number(value: Any) -> bool:
-    return _NUMBER.fullmatch(_text(value) or str(value)) is not None
+    return _NUMBER.fullmatch(text_of(value) or str(value)) is not None
 
 
 def _in_words(records: Sequence[Record], values: Mapping[str, Sequence[Any]], answer: str) -> list[dict[str, Any]]:
@@ -207,7 +198,7 @@ def _inputs(
         texts = worded
     if not texts:
         raise UsageError(
-            f"no column is an input beside the answer {answer!r} ({_listed([*values])}): give `fields` A,B"
+            f"no column is an input beside the answer {answer!r} ({listed([*values])}): give `fields` A,B"
         )
     contexts = [key for key in texts if fold(key) in CONTEXT_NAMES]
     others = [key for key in texts if key not in contexts]
@@ -218,68 +209,4 @@ def _says_nothing(cells: Sequence[Any], rows: int) -> bool:
     """Whether a column is empty in most rows, holds something else than texts, or the same in all of them."""
     if len(cells) < rows / 2 or any(scalar(cell) is None for cell in cells):
         return True
-    return len(cells) >= _TELLS and len({fold(_text(cell)) for cell in cells}) == 1
-
-
-def _label_space(
-    records: Sequence[dict[str, Any]], answers: Sequence[Any], answer: str, options: str | None, told: Columns
-) -> tuple[tuple[str, ...] | None, int | None, str]:
-    """The fixed labels or `None`, the number of options where it is always the same, and both in words."""
-    if told.labels:
-        labels = tuple(told.labels)
-        _by_number(records, answer, labels)
-        return labels, None, f"{len(labels)} labels"
-    if options is not None:
-        return _of_options([listed_in(record.get(options)) or [] for record in records], options, told.label_space)
-    if told.label_space == "variable":
-        raise UsageError("`label_space` variable: no column lists a row's options, name it with `options_field` KEY")
-    labels = _labels(answers, answer, said=told.answer is not None)
-    shown = shorten(", ".join(map(repr, labels)), 120)
-    numbers = "; what the numbers stand for, `labels` says, in their order" if all(map(str.isdecimal, labels)) else ""
-    return labels, None, f"{len(labels)} labels: {shown}{numbers}"
-
-
-def _of_options(lists: Sequence[Sequence[Any]], key: str, space: str | None) -> tuple[Any, int | None, str]:
-    """The label space of rows that list their options."""
-    whole = [tuple(map(_text, one)) for one in lists if one]
-    kinds = {frozenset(map(look, one)) for one in whole}
-    if space == "fixed" and len(kinds) > 1:
-        raise UsageError(f"`label_space` fixed, and {key!r} differs from row to row: it is variable")
-    if len(kinds) == 1 and space != "variable":
-        return whole[0], None, f"fixed options {_listed(whole[0])}"
-    sizes = {len(one) for one in whole}
-    number = sizes.pop() if len(sizes) == 1 else None
-    return None, number, f"{number or 'any number of'} options in each row's {key!r}"
-
-
-def _labels(answers: Sequence[Any], answer: str, said: bool) -> tuple[str, ...]:
-    """The different answers, in the spelling that is the commonest, sorted."""
-    spelt: dict[str, Counter[str]] = {}
-    for text in filter(None, map(_text, answers)):
-        spelt.setdefault(look(text), Counter())[text] += 1
-    found = [min(count, key=lambda text: (-count[text], text)) for count in spelt.values()]
-    if len(found) < 2:
-        raise UsageError(
-            f"the answer {answer!r} is {found[0]!r} in every row: name all labels with `labels` a,b,c"
-            if found else f"no row has an answer in {answer!r}: at least one must"
-        )  # fmt: skip
-    if not said and len(answers) > 2 and len(found) == len(answers):
-        raise UsageError(
-            f"{ONE_ANSWER}, and {answer!r} is another one in each of {len(answers)} rows: if these are labels, say so "
-            f"with `answer_field` {answer}"
-        )
-    if len(found) > MAX_LABELS or max(map(len, found)) > 1000:
-        raise UsageError(f"{ONE_ANSWER}, and {answer!r} holds {len(found):,} different texts: those are no labels")
-    if all(text.isdecimal() for text in found):
-        return tuple(sorted(found, key=int))
-    return tuple(sorted(found))
-
-
-def _by_number(records: Sequence[dict[str, Any]], answer: str, labels: Sequence[str]) -> None:
-    """Answers that are places in the list of labels, as labels."""
-    given = {text for record in records if (text := _text(record[answer]))}
-    if any(label.isdecimal() for label in labels) or not given <= {str(at) for at in range(len(labels))}:
-        return
-    for record in records:
-        if text := _text(record[answer]):
-            record[answer] = labels[int(text)]
+    return len(cells) >= _TELLS and len({fold(text_of(cell)) for cell in cells}) == 1

@@ -16,7 +16,8 @@ from ..tasks.task import Reason, Row, Task
 from ..utils.console import say
 from ..utils.files import read_json
 from ..utils.text import fold, scalar, shorten
-from .columns import Columns, Record, empty, table_of
+from .cells import empty
+from .columns import Columns, Record, table_of
 from .fields import listed_in, read_line
 from .tables import SUFFIXES, is_table, records_of
 
