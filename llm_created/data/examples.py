@@ -16,7 +16,7 @@ from ..tasks.task import Reason, Row, Task
 from ..utils.console import say
 from ..utils.files import read_json
 from ..utils.text import fold, scalar, shorten
-from .cells import empty
+from .cells import empty, listed
 from .columns import Columns, Record, table_of
 from .fields import listed_in, read_line
 from .tables import SUFFIXES, is_table, records_of
@@ -65,7 +65,7 @@ def read_labelled(given: Any, told: Columns = Columns(), name: str | None = None
     """
     where, records, table = records_in(given)
     name = name or (Path(where).stem if where else "my-task")
-    where = where or "the examples"
+    where = where or "the list of examples"
     for number, record in enumerate(records, 1):
         if not isinstance(record, Mapping):
             raise UsageError(f"{where}, row {number}: an object is wanted, not {shorten(repr(record), 60)}")
@@ -154,11 +154,13 @@ def _is_one(given: Any) -> bool:
 def _one(record: Record, name: str, told: Columns) -> Labelled:
     """A single record is a formatting example: nothing can be told from what others have."""
     kept = {
-        key: listed if isinstance(value, str) and (listed := listed_in(value)) else value
+        key: cells if isinstance(value, str) and len(cells := listed_in(value) or ()) > 1 else value
         for key, value in record.items()
     }
     kept = {key: value for key, value in kept.items() if not empty(value) or isinstance(value, str)}
     if told.fields:
+        if lacking := [key for key in told.fields if key not in kept]:
+            raise UsageError(f"`fields` {lacking[0]!r} is not a key of the example; its keys are {listed(list(kept))}")
         named = {*told.fields, told.answer, told.options, *told.aside}
         rest = [key for key, value in kept.items() if isinstance(value, list) or fold(key) in ANSWER_NAMES]
         kept = {key: value for key, value in kept.items() if key in named or (key in rest and told.answer is None)}

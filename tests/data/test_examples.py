@@ -110,6 +110,14 @@ def test_what_cannot_be_told_names_the_setting(content: str, told: Columns, said
         read_labelled(write(tmp_path, "rows.csv", content), told)
 
 
+def test_a_single_row_is_a_formatting_example() -> None:
+    row = {"text": "one", "more": "two", "label": "a", "options": '["a", "b"]'}
+    found = read_labelled(row, Columns(fields=("text",), label_space="fixed"))
+    assert found.task.inputs == ("text",) and found.task.labels == ("a", "b") and len(found.rows) == 1
+    with pytest.raises(UsageError, match="`fields` 'body' is not a key of the example"):
+        read_labelled(row, Columns(fields=("body",)))
+
+
 def test_ten_thousand_rows_and_seventy_seven_labels() -> None:
     rows = [{"text": f"How do I {at}?", "label": f"intent {at % 77}"} for at in range(10_000)]
     found = read_labelled(rows)
