@@ -117,6 +117,8 @@ def to_hub(journal: Journal, how: Pushed, say: Say = lambda text: None) -> str:
     said = journal.said() if how.with_journal else []
     if said:
         say(f"{len(said):,} answers of people go along, under the names that they gave: {', '.join(people(said))}")
+    if more := identity.get("more_examples"):
+        say(f"its {1 + len(more):,} formatting examples go along, in {RUN_FILE}, {TASK_FILE} and the card")
     facts = card.facts(journal, task, rows, how.options) | {"with_journal": how.with_journal}
     title = f"{identity['strategy']}: {len(rows)} rows of the run {journal.folder.name[:8]}"
     # Looked through for keys before anything goes to the Hub.

@@ -395,6 +395,7 @@ def test_a_run_of_several_examples_and_of_columns_aside_is_made_again(here: Here
     more += ("--aside", "why", "--push-to-hub", "me/several", "--with-journal")
     pushed = here.person(*line, *more, "--out", str(tmp_path / "out"))
     assert pushed.code == 0, pushed.err
+    assert "its 3 formatting examples go along" in pushed.err
     files = here.hub.files("datasets/me/several")
     about, card = json.loads(files["pool/run.json"]), files["README.md"].decode()
     assert [one["question"] for one in about["identity"]["more_examples"]] == words[1:]
