@@ -20,6 +20,7 @@ TASK, CALLS = "agnews", 200
 RUNS = {
     "tree": ["--strategy", "tree", "-n", "1000"],
     "tree-balanced": ["--strategy", "tree", "--balance", "-n", "1000"],
+    "pool": ["--strategy", "pool", "-n", "1000"],
     "targen": ["--method", "targen", "-n", "120"],
     "attrprompt": ["--method", "attrprompt", "-n", "220"],
     "simprompt": ["--method", "simprompt", "-n", "220"],

@@ -128,29 +128,41 @@ def _round_up(value: float) -> int:
     return int(next(times * step for times in (1, 2, 5, 10) if times * step >= value))
 
 
-def likeness(seed: Row, rows: Iterable[Row], by_id: Mapping[str, Row], cosines: Mapping[str, float]) -> list[Likeness]:
+def likeness(
+    seeds: Sequence[Row], rows: Iterable[Row], by_id: Mapping[str, Row], cosines: Mapping[str, float]
+) -> list[Likeness]:
     """Likeness by depth: the share of three-character pieces that two texts have in common (Jaccard).
 
     It is cheap and sees wording, not meaning. Similarities of embeddings stand beside it where a strategy journaled
     them, which is always between a row and the example that was shown.
 
     Args:
-        seed (`Row`): the formatting example.
+        seeds (`Sequence[Row]`): the formatting examples; a row is held against the one that it goes back to, or the
+            first, where that is not known.
         rows (`Iterable[Row]`): the rows, those of one parent one after the other.
         by_id (`Mapping[str, Row]`): the rows that may be parents, by id.
         cosines (`Mapping[str, float]`): journaled similarity to the parent, by the row's id.
     """
-    of_seed = _pieces(seed)
-    shown, of_parent = seed.id, of_seed
+    of_seeds = {seed.id: _pieces(seed) for seed in seeds}
+    shown, of_seed = seeds[0].id, of_seeds[seeds[0].id]
+    of_parent = of_seed
     found: dict[int, list[tuple[float, float, float | None]]] = {}
     for row in rows:
         if row.parent_id != shown:
             shown = row.parent_id
-            of_parent = _pieces(by_id[shown]) if shown in by_id else of_seed
+            of_seed = of_seeds[_root(shown, by_id, of_seeds, seeds[0].id)]
+            of_parent = _pieces(by_id[shown]) if shown in by_id else of_seeds.get(shown, of_seed)
         own = _pieces(row)
         values = _shared(own, of_seed), _shared(own, of_parent), cosines.get(row.id)
         found.setdefault(row.depth, []).append(values)
     return [_of_depth(depth, found[depth]) for depth in sorted(found)]
+
+
+def _root(shown: str, by_id: Mapping[str, Row], known: Mapping[str, object], first: str) -> str:
+    """The formatting example that a row goes back to by its parents."""
+    while len(known) > 1 and shown in by_id:
+        shown = by_id[shown].parent_id
+    return shown if shown in known else first
 
 
 def _of_depth(depth: int, values: Sequence[tuple[float, float, float | None]]) -> Likeness:

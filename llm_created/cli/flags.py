@@ -34,7 +34,7 @@ def of_task(group: Any) -> None:
 def run(parser: argparse.ArgumentParser) -> None:
     """All others, in groups by what they decide."""
     group = parser.add_argument_group(_TITLES[IDENTITY])
-    group.add_argument("--strategy", help="naive, random, contrastive, similar or tree (default)")
+    group.add_argument("--strategy", help="naive, random, contrastive, similar, tree (default) or pool")
     group.add_argument("--method", help="self-reference (default), targen, attrprompt or simprompt")
     group.add_argument("--attributes-out", metavar="FILE", help="where `--attributes ask` puts what the model says")
     for kind, title in _TITLES.items():

@@ -168,11 +168,18 @@ def _label(parser: argparse.ArgumentParser) -> None:
 def _task(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the task")
     group.add_argument("task", nargs="?", help="a built-in task (`llm-created tasks`) or a builder file")
-    group.add_argument("--example", metavar="JSON", help="a task of your own: a file with one formatting example")
+    group.add_argument(
+        "--example", metavar="FILE", help="a task of your own: a file with one or more formatting examples"
+    )
     group.add_argument("--label-space", choices=("fixed", "variable"), help="do all rows share the example's options?")
     group.add_argument("--labels", metavar="A,B,C", help="the fixed labels, where the example lists none")
-    group.add_argument("--answer-field", metavar="KEY", help="which key of the example is the answer")
+    group.add_argument(
+        "--answer-field", "--label", metavar="KEY", help="which key or column of the example is the answer"
+    )
     group.add_argument("--options-field", metavar="KEY", help="which key of the example lists the options")
-    group.add_argument("--fields", metavar="A,B", help="a task without an example: its input fields, with --labels")
+    group.add_argument(
+        "--fields", "--text", metavar="A,B", help="the inputs, of an example or, with --labels, of a task without one"
+    )
+    group.add_argument("--aside", metavar="A,B", help="what is written with a row and is no input, e.g. explanation")
     group.add_argument("--num-options", type=int, metavar="N", help="with --fields: options of a row, where they vary")
     flags.of_task(group)

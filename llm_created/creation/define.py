@@ -16,8 +16,10 @@ from ..runs.identity import CHAINED, METHODS, SELF_REFERENCE, Identity, known_st
 from ..runs.settings import KNOBS, Settings
 from ..tasks.builtin import Source
 from ..tasks.guide import Guide
-from ..tasks.task import Row
+from ..tasks.inference import EXPLAINS
+from ..tasks.task import Row, Task
 from ..utils.files import read_json, text_or_file
+from ..utils.text import fold
 
 
 def identity(settings: Settings, source: Source, strategy: str) -> Identity:
@@ -43,7 +45,7 @@ def identity(settings: Settings, source: Source, strategy: str) -> Identity:
     if strategy in METHODS:
         made = Identity(**shared, example=None, **_in_words(settings, source, strategy))
     else:
-        made = Identity(**shared, balance=balanced, **_by_example(settings, source, balanced))
+        made = Identity(**shared, balance=balanced, **_by_example(settings, source, strategy, balanced))
     # Its strategy looks at it: what is wrong with attributes is said before anything else.
     strategy_of(made, Pool())
     return made
@@ -59,7 +61,7 @@ def _together(settings: Settings, source: Source, strategy: str, balanced: bool)
         )
     if settings.balance and task.labels is None:
         raise UsageError(f"`balance` evens out fixed labels, and each row of {task.name!r} has its own options")
-    if settings.paper and (balanced or strategy in METHODS):
+    if settings.paper and (balanced or strategy in (*METHODS, "pool")):
         what = "`balance` (hold it back with `balance` hold)" if balanced else strategy
         raise UsageError(f"`paper=True` is the self-reference of the EMNLP 2023 paper: leave it out, or {what}")
     if settings.seed_example and strategy in METHODS:
@@ -88,20 +90,27 @@ def _in_words(settings: Settings, source: Source, strategy: str) -> dict[str, An
     }
 
 
-def _by_example(settings: Settings, source: Source, balanced: bool) -> dict[str, Any]:
+def _by_example(settings: Settings, source: Source, strategy: str, balanced: bool) -> dict[str, Any]:
     """What an identity holds of self-reference."""
     task = source.task
     own = settings.seed_example is None and source.human is None and not settings.human_data
     drawn = settings.get("seed_example") == "human" and not (settings.paper and own)
+    if source.more_examples and (drawn or settings.paper):
+        what = "`paper=True` begins with" if settings.paper else "`seed_example` human draws"
+        raise UsageError(f"{what} one formatting example, and {1 + len(source.more_examples)} are given: leave it out")
     example, seed_from = _human_example(settings, source) if drawn else (source.example or {}, None)
     num_examples, extra = settings.get("num_examples"), _extra(settings)
     return {
-        "instruction": prompt.instruction(task, num_examples, paper=settings.paper, extra=extra, balance=balanced),
+        "instruction": prompt.instruction(
+            task, num_examples, paper=settings.paper, extra=extra, balance=balanced, several=strategy == "pool"
+        ),
         "example": task.example(task.seed_row(example)),
         "chains": settings.get("chains"),
+        "shown": settings.shown or 4,
         "embedding_model": settings.get("embedding_model"),
         "embed_question_only": settings.paper,
         "seed_from": seed_from,
+        "more_examples": source.more_examples,
         "attributes": _attributes(settings),
     }
 
@@ -117,6 +126,7 @@ def without_effect(settings: Settings, strategy: str) -> list[str]:
     alone = {
         "contexts": ("targen", strategy != "targen"),
         "chains": (", ".join(CHAINED), strategy not in CHAINED),
+        "shown": ("pool", strategy != "pool"),
         "num_examples": ("self-reference and targen", strategy in ("attrprompt", "simprompt")),
         "embedding_model": (
             "contrastive, similar and `near_duplicates`",
@@ -135,6 +145,15 @@ def without_effect(settings: Settings, strategy: str) -> list[str]:
         f"`{name}` has no effect here: it goes with {with_what}"
         for name, (with_what, is_alone) in alone.items()
         if is_alone and getattr(settings, name) not in (None, KNOBS[name].default)
+    ]
+
+
+def leaking(task: Task) -> list[str]:
+    """A line for each input that explains the answer, and so gives it away to whoever learns from the rows."""
+    return [
+        f"{name!r} is an input, and may give the answer away to a classifier: with `aside` {name} it is only kept"
+        for name in task.inputs
+        if fold(name) in EXPLAINS
     ]
 
 

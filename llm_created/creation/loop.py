@@ -150,7 +150,7 @@ class _Loop:
         self.num_rows, self.patience, self.checks, self.near = num_rows, patience, checks, near
         self.similarity, self.before_buying, self.stop = similarity, before_buying, stop or asyncio.Event()
         self.budget, self.tally = calls.budget, calls.tally
-        self.pool = Pool(identity.seed_row if identity.method == "self-reference" else None)
+        self.pool = Pool(*(identity.seed_rows if identity.method == "self-reference" else ()))
         self.strategy, self.frontier = strategy(identity, self.pool), Frontier(identity)
         self.occurrences: Counter[tuple[int, str]] = Counter()
         self.comparing: set[asyncio.Task[None]] = set()

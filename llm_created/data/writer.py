@@ -125,6 +125,8 @@ class Output:
             return None
         example = self._identity.example
         task = self._identity.task.to_json() | {"example": None if example is None else dict(example)}
+        if more := self._identity.as_json.get("more_examples"):
+            task["more_examples"] = more
         if self._identity.guide.description:
             task["guide"] = self._identity.guide.to_json()
         run = {"run": self._identity.digest, "rows": self.written, "library": f"llm-created {__version__}"} | about

@@ -117,6 +117,8 @@ def to_hub(journal: Journal, how: Pushed, say: Say = lambda text: None) -> str:
     said = journal.said() if how.with_journal else []
     if said:
         say(f"{len(said):,} answers of people go along, under the names that they gave: {', '.join(people(said))}")
+    if more := identity.get("more_examples"):
+        say(f"its {1 + len(more):,} formatting examples go along, in {RUN_FILE}, {TASK_FILE} and the card")
     facts = card.facts(journal, task, rows, how.options) | {"with_journal": how.with_journal}
     title = f"{identity['strategy']}: {len(rows)} rows of the run {journal.folder.name[:8]}"
     # Looked through for keys before anything goes to the Hub.
@@ -146,6 +148,8 @@ def _with_others(ours: bytes, theirs: str, task: Task) -> bytes:
     if not isinstance(old, dict) or any(old.get(name) != about[name] for name in about if name != "name"):
         return ours
     kept = {name: old[name] for name in ("example", "guide") if old.get(name) and not new.get(name)}
+    if "example" in kept and old.get("more_examples"):
+        kept["more_examples"] = old["more_examples"]
     return _json(new | kept) if kept else ours
 
 
@@ -202,7 +206,8 @@ def _files(journal: Journal, task: Task, rows: list[Row], share: float, how: Pus
     files[f"{config}/{RUN_FILE}"] = _json(run)
     guide = identity.get("guide")
     told = {"guide": guide | {"attributes": identity.get("attributes") or {}}} if guide else {}
-    files[TASK_FILE] = _json(task.to_json() | {"example": example} | told)
+    more = {"more_examples": identity["more_examples"]} if identity.get("more_examples") else {}
+    files[TASK_FILE] = _json(task.to_json() | {"example": example} | more | told)
     if how.with_journal:
         from ..creation.replay import export
 

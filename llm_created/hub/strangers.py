@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import RunFailed, UsageError
-from ..runs.identity import MAX_CHAINS, METHODS, SELF_REFERENCE, STRATEGIES
+from ..runs.identity import MAX_CHAINS, MAX_EXAMPLES, MAX_SHOWN, METHODS, SELF_REFERENCE, STRATEGIES
 from ..runs.settings import DEMO, LIKELIHOOD, REVIEWED, RULES, Settings
 from ..tasks.task import Task
 from ..utils.text import shorten
 from .kinds import MAX_NAME, Kind, either, maybe, misfits, number, one_of, plain, text, texts, whole
 
 # The most that is taken from strangers. Far more than a run holds, and far less than a machine.
-MAX_RUN_FILE = 1_000_000
+MAX_RUN_FILE = 4_000_000
 MAX_ROWS = 1_000_000
 MAX_ATTRIBUTES = 100
 MAX_LABELLED = 20_000
@@ -62,6 +62,10 @@ _OBJECT = Kind("an object", lambda it: isinstance(it, dict))
 _FLAG = Kind("true or false", lambda it: isinstance(it, bool))
 _WORD = Kind(f"a name of at most {MAX_NAME} printable characters", plain)
 DIGEST = text(16, "[0-9a-f]{16}", "16 hex digits")
+_EXAMPLES = Kind(
+    f"a list of at most {MAX_EXAMPLES - 1} objects",
+    lambda it: isinstance(it, list) and 0 < len(it) < MAX_EXAMPLES and all(isinstance(one, dict) for one in it),
+)
 _ATTRIBUTES = Kind(
     f"an object of at most {MAX_ATTRIBUTES} attributes", lambda it: isinstance(it, dict) and len(it) <= MAX_ATTRIBUTES
 )
@@ -89,12 +93,14 @@ _IDENTITY = {
 # Those that go with some strategies.
 _MORE = {
     "task": _OBJECT,
+    "more_examples": _EXAMPLES,
     "guide": _OBJECT,
     "contexts": whole(1, 100),
     "attributes": maybe(_ATTRIBUTES),
     "balance": _FLAG,
     "min_words": whole(1, 1000),
     "chains": whole(1, MAX_CHAINS),
+    "shown": whole(2, MAX_SHOWN),
     "embedding_model": _WORD,
     "embed_question_only": _FLAG,
 }
@@ -211,6 +217,8 @@ def _together(about: dict[str, Any]) -> Iterator[str]:
         yield f"its attributes times its labels are more than {MAX_LABELLED:,}"
     if identity["example"] is None and not about["seed_from"] and identity["strategy"] in SELF_REFERENCE:
         yield "there is neither a formatting example nor a seed_from that says where it is"
+    if identity["example"] is None and identity.get("more_examples"):
+        yield "identity.more_examples are there without an example"
 
 
 def _task(value: dict[str, Any]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, ClassVar
@@ -28,7 +28,7 @@ from ..utils.console import harmless
 from ..utils.text import digest, nearest
 
 HUMAN = "human"
-_OF_AN_EXAMPLE = ("label_space", "labels", "answer_field", "options_field", "data_files")
+_OF_AN_EXAMPLE = ("label_space", "labels", "answer_field", "options_field", "data_files", "example", "fields", "aside")
 # They decide how long the prefix of a run that stops short is.
 _CAPS = ("max_cost", "max_tokens_total", "max_calls", "price", "patience")
 
@@ -45,8 +45,8 @@ class CreatedConfig(datasets.BuilderConfig, Settings):  # type: ignore[misc]
 class Builder(datasets.GeneratorBasedBuilder):  # type: ignore[misc]
     """A `datasets` builder whose generator drives the creation loop.
 
-    A task is one subclass with `task` and `example`, and perhaps `human`, `family` and `guide`. Configurations are the
-    strategies and `"human"`; keywords are the fields of `Settings`.
+    A task is one subclass with `task` and `example`, and perhaps `more_examples`, `human`, `family` and `guide`.
+    Configurations are the strategies and `"human"`; keywords are the fields of `Settings`.
 
     Example:
 
@@ -69,11 +69,14 @@ class Builder(datasets.GeneratorBasedBuilder):  # type: ignore[misc]
     human: ClassVar[Human | None] = None
     family: ClassVar[str] = ""
     guide: ClassVar[Guide | None] = None
+    more_examples: ClassVar[Sequence[Mapping[str, Any]]] = ()
 
     @property
     def source(self) -> Source:
         """The task with what belongs to it."""
-        return Source(self.task, self.example, self.human, self.family, guide=self.guide)
+        return Source(
+            self.task, self.example, self.human, self.family, guide=self.guide, more_examples=self.more_examples
+        )
 
     @property
     def settings(self) -> Settings:
@@ -83,7 +86,7 @@ class Builder(datasets.GeneratorBasedBuilder):  # type: ignore[misc]
     @cached_property
     def identity(self) -> Identity:
         """The run that this configuration defines."""
-        for line in define.without_effect(self.settings, self.config.name):
+        for line in (*define.without_effect(self.settings, self.config.name), *define.leaking(self.task)):
             warnings.warn(harmless(line), stacklevel=2)
         return define.identity(self.settings, self.source, self.config.name)
 

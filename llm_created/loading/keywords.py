@@ -12,6 +12,9 @@ from ..runs.settings import KNOBS
 class OfAnExample(TypedDict, total=False):
     """Of the task that an example defines."""
 
+    example: Any
+    fields: str | Sequence[str] | None
+    aside: str | Sequence[str] | None
     label_space: str | None
     labels: str | Sequence[str] | None
     answer_field: str | None
@@ -25,6 +28,7 @@ class Keywords(OfAnExample, total=False):
     num_rows: int
     num_examples: int | None
     chains: int | None
+    shown: int | None
     contexts: int | None
     seed: int
     temperature: float | None

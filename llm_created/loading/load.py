@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Unpack
 
+from ..data.tables import SUFFIXES
 from ..errors import UsageError
 from ..runs.knobs import described
 from ..runs.settings import KNOBS
@@ -42,11 +43,13 @@ def load_dataset(
     """`datasets.load_dataset` for datasets that are made when they are loaded.
 
     Args:
-        path (`str`): a built-in task, a builder file, or a JSON file that holds one formatting example.
+        path (`str`): a built-in task, a builder file, or a file that holds one or more formatting examples: JSON, JSON
+            lines, CSV, Parquet.
         name (`str`, *optional*): the configuration: a strategy (`"tree"` by default) or `"human"`.
-        data_files (`str`, *optional*): with `path="llm_created"`, the JSON file of the formatting example.
+        data_files (`str`, *optional*): with `path="llm_created"`, the file of the formatting examples; or in its place
+            `example`, a dictionary or a list of them.
         split, cache_dir, download_mode, keep_in_memory, streaming, num_proc: as in `datasets.load_dataset`.
-        label_space, labels, answer_field, options_field: of the task that an example defines.
+        fields, aside, label_space, labels, answer_field, options_field: of the task that examples define.
         **settings: what follows here, and is declared in [`Settings`].
 
     Returns:
@@ -66,11 +69,12 @@ def load_dataset(
     """
     path, given = os.fspath(path), dict[str, Any](settings)
     builder: Builder
-    if path == "llm_created" or path.lower().endswith(".json"):
+    if path == "llm_created" or path.lower().endswith(SUFFIXES):
         from .example import Created
 
-        if path != "llm_created" and data_files is not None:
-            raise UsageError(f"the formatting example is given twice, as {path!r} and as data_files={data_files!r}")
+        if path != "llm_created" and (data_files, settings.get("example")) != (None, None):
+            again = f"data_files={data_files!r}" if data_files is not None else "example="
+            raise UsageError(f"the formatting example is given twice, as {path!r} and as {again}")
         data_files = data_files if path == "llm_created" else path
         builder = Created(cache_dir, config_name=name, data_files=data_files, **given)
     else:

@@ -22,6 +22,7 @@ class Turn(NamedTuple):
         example (`Row`, *optional*): the formatting example that is shown.
         label (`int`, *optional*): the label that is asked for.
         drawn (`Mapping[str, Any]`): what else was drawn for the turn, or is asked for; a report shows it.
+        beside (`tuple[Row, ...]`): further examples that are shown with `example`.
     """
 
     position: int
@@ -30,6 +31,7 @@ class Turn(NamedTuple):
     example: Row | None = None
     label: int | None = None
     drawn: Mapping[str, Any] = NOTHING
+    beside: tuple[Row, ...] = ()
 
 
 class Strategy(Protocol):

@@ -11,6 +11,7 @@ def strategy(identity: Identity, pool: Pool) -> Strategy:
     """The strategy that the identity names."""
     from . import self_reference
     from .attrprompt import AttrPrompt
+    from .few_shot import FewShot
     from .targen import TarGEN
 
     if identity.strategy == "targen":
@@ -21,5 +22,7 @@ def strategy(identity: Identity, pool: Pool) -> Strategy:
         return self_reference.Naive(identity)
     if identity.strategy == "tree":
         return self_reference.Tree(identity)
+    if identity.strategy == "pool":
+        return FewShot(identity)
     assert identity.strategy in CHAINED
     return self_reference.Chains(identity, pool)

@@ -24,9 +24,9 @@ _UNSPACED = re.compile(
 
 
 class _Said(NamedTuple):
-    """What the prompt of a turn says: the example's inputs, what an input may be, and what may stand in one."""
+    """What the prompt of a turn says: the examples' inputs, what an input may be, and what may stand in one."""
 
-    shown: list[str]
+    shown: list[list[str]]
     drawn: frozenset[str]
     pieces: frozenset[str]
     long: tuple[str, ...]
@@ -69,7 +69,7 @@ class Frontier:
             told = told.replace(seed, " ")
         pieces = self._instruction.union(_pieces(told))
         values = frozenset(map(_plain, _texts(drawn)))
-        shown = [*map(_plain, turn.example.inputs)] if turn.example else []
+        shown = [[*map(_plain, row.inputs)] for row in (*([turn.example] if turn.example else []), *turn.beside)]
         return _Said(shown, values, pieces, tuple(f" {piece} " for piece in pieces if piece.count(" ") >= _LONG - 1))
 
     def _check(self, turn: Turn, said: _Said, row: Row) -> Row | Reason:
@@ -86,9 +86,10 @@ class Frontier:
         inputs, shown = [*map(_plain, row.inputs)], said.shown
         for at, name in enumerate(self._task.inputs):
             what = "" if self._may(name, inputs, at) else self._repeats(inputs[at], row, said)
-            if what and not (shown and self._repeats(shown[at], row, said)):
+            if what and not any(self._repeats(one[at], row, said) for one in shown):
                 return f"{name} repeats {what}: {shorten(row.inputs[at], 80)!r}"
-        again = turn.example is not None and row.key != turn.example.key and inputs == shown and any(inputs)
+        same = any(row.key == one.key for one in (turn.example, *turn.beside) if one is not None)
+        again = not same and inputs in shown and any(inputs)
         return "all inputs are those of the formatting example" if again else ""
 
     def _repeats(self, text: str, row: Row, said: _Said) -> str:

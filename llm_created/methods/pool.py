@@ -11,11 +11,11 @@ class Pool:
     One dictionary entry a row, so that the millionth row costs what the first one did.
 
     Args:
-        seed (`Row`, *optional*): the formatting example, which is never a row.
+        *seeds (`Row`): the formatting examples, which are never rows.
     """
 
-    def __init__(self, seed: Row | None = None) -> None:
-        self._turn_of = {} if seed is None else {seed.key: -1}
+    def __init__(self, *seeds: Row) -> None:
+        self._turn_of = {seed.key: -1 for seed in seeds}
         self._seeds = len(self._turn_of)
 
     def __len__(self) -> int:
@@ -32,5 +32,5 @@ class Pool:
         return True
 
     def first_seen(self, row: Row) -> int | None:
-        """The position of the turn that brought this row, -1 for the formatting example, `None` if it is new."""
+        """The position of the turn that brought this row, -1 for a formatting example, `None` if it is new."""
         return self._turn_of.get(row.key)

@@ -20,6 +20,7 @@ from .attributes import Attributes
 from .base import NOTHING, Turn
 from .label_schedule import LabelSchedule
 from .pool import Pool
+from .roots import Roots
 
 # After so many replies in a row with nothing usable a chain goes back to the first example.
 BARREN_REPLIES = 3
@@ -34,6 +35,7 @@ class SelfReference:
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
+        self.roots = Roots(identity)
         self._overlay = Attributes(identity) if identity.attributes else None
         self.labels = LabelSchedule(identity) if identity.balance else None
 
@@ -45,13 +47,18 @@ class SelfReference:
 
     def ask(self, turn: Turn) -> tuple[list[Message], Mapping[str, Any] | None]:
         """The instruction and the formatting example, and what else is demanded of this turn."""
-        assert turn.example is not None
         task = self.identity.task
         label = None if turn.label is None or task.labels is None else task.labels[turn.label]
         instruction = self.identity.instruction
-        messages = prompt.demand(prompt.render(task, turn.example, instruction), task, label, turn.drawn)
+        first, *beside = self.shown(turn)
+        messages = prompt.demand(prompt.render(task, first, instruction, beside), task, label, turn.drawn)
         listed = prompt.lists_options(task, instruction)
         return messages, schemas.of_rows(task, turn.rows, label, lists_options=listed)
+
+    def shown(self, turn: Turn) -> list[Row]:
+        """The examples of a turn as they stand in its prompt."""
+        assert turn.example is not None
+        return [turn.example, *turn.beside]
 
     def read(self, turn: Turn, text: str) -> list[Row | Reason]:
         """The rows of a reply, a generation below the example."""
@@ -84,7 +91,7 @@ def _draw(seed: int, lane: int, level: int, row: Row) -> bytes:
 
 
 class Naive(SelfReference):
-    """Always the first example."""
+    """Always the person's examples, round and round."""
 
     # With balance, a turn goes by what was committed one to two blocks before.
     BLOCK = 64
@@ -100,7 +107,7 @@ class Naive(SelfReference):
         block, at = divmod(self._next, self.BLOCK)
         if self.labels and block - 1 > self._committed // self.BLOCK:
             return None
-        return self.turn(self._next, 0, self.identity.seed_row, block, at)
+        return self.turn(self._next, 0, self.roots.at(self._next), block, at)
 
     def start(self, turn: Turn) -> None:
         self._next = turn.position + 1
@@ -114,12 +121,13 @@ class Naive(SelfReference):
 
 
 class Tree(SelfReference):
-    """Breadth-first: every accepted row of a level is an example of the next, in an order drawn by hash."""
+    """Breadth-first: every accepted row of a level is an example of the next, in an order drawn by hash. The first
+    level are the person's examples."""
 
     def __init__(self, identity: Identity) -> None:
         super().__init__(identity)
         self._level = self._block = 0
-        self._frontier = [identity.seed_row]
+        self._frontier = self.roots.once()
         self._asked = self._done = self._position = 0
         self._children: list[Row] = []
         if self.labels:
@@ -157,14 +165,17 @@ class Chains(SelfReference):
     """Independent chains that each follow one row of their last reply; rows merge by (round, chain).
 
     A chain leaves out the rows that the merged pool up to the round before last already has, and so can run two
-    rounds ahead of the merge without its choice depending on who was faster.
+    rounds ahead of the merge without its choice depending on who was faster. The person's examples are dealt out to
+    the chains, and each begins by showing its own, one a round.
     """
 
     def __init__(self, identity: Identity, pool: Pool) -> None:
         super().__init__(identity)
         self._pool = pool
         self._chains = identity.chains
-        self._example = [identity.seed_row] * self._chains
+        roots = self.roots.once()
+        self._roots = [roots[lane :: self._chains] or [roots[lane % len(roots)]] for lane in range(self._chains)]
+        self._example = [own[0] for own in self._roots]
         self._barren = [0] * self._chains
         self._merged = 0  # rounds that are merged whole
         self._ready = [(0, lane) for lane in range(self._chains)]
@@ -203,14 +214,17 @@ class Chains(SelfReference):
         if self._merged < level - 1:
             return
         del self._waiting[lane]
+        own = self._roots[lane]
         candidates = [row for row in rows if self._is_new(row, level)]
-        if candidates:
+        if level < len(own):
+            self._example[lane] = own[level]
+        elif candidates:
             self._barren[lane] = 0
             self._example[lane] = min(candidates, key=lambda row: self._rank(row, lane, level, similarity))
         else:
             self._barren[lane] += 1
             if self._barren[lane] % BARREN_REPLIES == 0:
-                self._example[lane] = self.identity.seed_row
+                self._example[lane] = own[self._barren[lane] // BARREN_REPLIES % len(own)]
         heapq.heappush(self._ready, (level, lane))
 
     def _is_new(self, row: Row, level: int) -> bool:

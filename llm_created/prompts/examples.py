@@ -50,7 +50,22 @@ MAX_REPLY = 1_000_000
 MAX_PIECES = 1_000
 
 
-def instruction(task: Task, num_examples: int, *, paper: bool = False, extra: str = "", balance: bool = False) -> str:
+# What is said otherwise where a call shows several examples.
+_SEVERAL = (
+    ("the example provided", "the examples provided"),
+    ("the provided example, whatever that one has", "the provided examples, whatever those have"),
+)
+
+
+def instruction(
+    task: Task,
+    num_examples: int,
+    *,
+    paper: bool = False,
+    extra: str = "",
+    balance: bool = False,
+    several: bool = False,
+) -> str:
     """The system message: Table 1 of "Making Large Language Models Better Data Creators" (EMNLP 2023).
 
     Args:
@@ -59,12 +74,16 @@ def instruction(task: Task, num_examples: int, *, paper: bool = False, extra: st
         paper (`bool`, defaults to `False`): the paper's wording to the letter.
         extra (`str`, *optional*): the user's own guardrails, appended as they are.
         balance (`bool`, defaults to `False`): each call demands one label.
+        several (`bool`, defaults to `False`): a call shows several examples.
     """
     if paper:
         text = _PAPER.format(n=num_examples)
     else:
         vary = _VARY_GIVEN if balance else _VARY_VARIABLE if task.variable else _VARY_FIXED
-        text = _OURS.format(n=num_examples, vary=vary, keys=_keys(task))
+        text = _OURS
+        for one, more in _SEVERAL if several else ():
+            text, vary = text.replace(one, more), vary.replace(one, more)
+        text = text.format(n=num_examples, vary=vary, keys=_keys(task))
     if not task.variable:
         text += _PAPER_FIXED if paper else _named(task)
     return f"{text}\n{extra.strip()}" if extra.strip() else text
@@ -172,23 +191,32 @@ def _demands(task: Task, label: str | None, drawn: Mapping[str, Any]) -> list[st
     return lines
 
 
-def render(task: Task, row: Row, instruction: str) -> list[Message]:
-    """The two messages of one call: the instruction, and the formatting example as real JSON, one field a line."""
+def render(task: Task, row: Row, instruction: str, beside: Sequence[Row] = ()) -> list[Message]:
+    """The two messages of one call: the instruction, and the formatting example as real JSON, one field a line; where
+    several are shown, the others below it."""
     listed = lists_options(task, instruction)
+    return [_system(instruction), _user("\n".join(_object(task, one, listed) for one in (row, *beside)))]
+
+
+def _object(task: Task, row: Row, listed: bool) -> str:
     pairs = (
         f"  {json.dumps(field, ensure_ascii=False)}: {json.dumps(value, ensure_ascii=False)}"
         for field, value in task.example(row).items()
         if listed or field != task.options
     )
-    return [
-        {"role": "system", "content": instruction},
-        {"role": "user", "content": "{\n" + ",\n".join(pairs) + "\n}"},
-    ]
+    return "{\n" + ",\n".join(pairs) + "\n}"
 
 
 def read(task: Task, text: str) -> list[Row | Reason]:
     """Every piece of a reply, in order: a row, or the reason why it is none."""
-    return [piece if isinstance(piece, Reason) else task.read(piece) for piece in parse(task, text)]
+    return [piece if isinstance(piece, Reason) else _complete(task, task.read(piece)) for piece in parse(task, text)]
+
+
+def _complete(task: Task, row: Row | Reason) -> Row | Reason:
+    """A row, if it has all that was asked for: people's rows may lack what is no input, a model's may not."""
+    if isinstance(row, Row) and "" in row.aside:
+        return Reason("missing_field", task.aside[row.aside.index("")])
+    return row
 
 
 def read_one(task: Task, text: str, label: int | None, fields: Mapping[str, str]) -> list[Row | Reason]:

@@ -53,6 +53,7 @@ def _row(task: Task, label: str | None, fields: Mapping[str, str], lists_options
     elif lists_options:
         number = len(task.labels)
         kinds[task.options] = _array(_text(task.labels), number, number) | {"const": list(task.labels)}
+    kinds |= {name: _text() for name in task.aside}
     return _object({name: kinds[name] for name in task.fields if name in kinds})
 
 

@@ -49,6 +49,7 @@ _STRATEGIES = {
     "contrastive": "chains: the next example is the row of the last reply that is least like the one before",
     "similar": "chains: the next example is the row of the last reply that is most like the one before",
     "tree": "every row becomes an example once, level by level",
+    "pool": "each call shows several examples: the person's, and rows that were accepted before",
     "targen": "TarGEN: contexts, instance seeds in each, a label drawn first, a row written to fit both",
     "attrprompt": "AttrPrompt: a label and attributes drawn evenly, one prompt for each row",
     "simprompt": "SimPrompt: a label drawn evenly, the same prompt for each row that has it",
@@ -89,7 +90,9 @@ def facts(journal: Journal, task: Task, rows: Sequence[Row], options: Options) -
     counts = list(balance(task, count).items())
     found = looked(journal, task)
     held = [held_back(count)] if checks.get("balance") else []
-    drift = measures.likeness(task.seed_row(shown), rows, {row.id: row for row in rows}, {}) if shown else []
+    others = identity.get("more_examples", [])
+    seeds = [task.seed_row(one) for one in (shown, *others)] if shown else []
+    drift = measures.likeness(seeds, rows, {row.id: row for row in rows}, {}) if shown else []
     step = max(len(rows) // _SAMPLE, 1)
     return {
         "config": identity["strategy"],
@@ -110,6 +113,8 @@ def facts(journal: Journal, task: Task, rows: Sequence[Row], options: Options) -
         "target": journal.get("target", 0),
         "seed_from": seed_from,
         "example": None if not shown or (seed_from and not options.shows_seed) else _json(shown),
+        "examples": 1 + len(others),
+        "more_examples": list(map(_json, others[: _SAMPLE - 1])),
         "stages": [(_STAGES[stage], getattr(count, stage)) for stage in _STAGES],
         "asked": count.asked,
         "turns": count.turns,

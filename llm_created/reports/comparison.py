@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -90,8 +90,12 @@ def _unlike(runs: Sequence[Ledger]) -> Iterator[str]:
     if not same_task(runs):
         names = ", ".join(sorted({str(run.about["task"]) for run in runs}))
         yield f"the runs are of different tasks ({names}): labels and scores are left out, texts differ by nature"
-    elif len({json.dumps(run.identity["example"]) for run in runs if run.identity.get("example")}) > 1:
+    elif len({json.dumps(_shown(run.identity)) for run in runs if run.identity.get("example")}) > 1:
         yield "the runs began from different formatting examples"
+
+
+def _shown(identity: Mapping[str, Any]) -> list[Any]:
+    return [identity["example"], *identity.get("more_examples", ())]
 
 
 def _by_run(found: Sequence[dict[str, Any]], fewest: int) -> dict[str, list[str]]:

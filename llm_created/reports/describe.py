@@ -84,9 +84,10 @@ def _check_words(checks: Mapping[str, Any], method: str) -> list[str]:
 def _same(identity: Mapping[str, Any], source: Source) -> bool:
     """Whether the built-in task shows the run's example, or tells what the run was told."""
     if identity["example"] is not None:
-        return source.example is not None and identity["example"] == source.task.example(
-            source.task.seed_row(source.example)
-        )
+        own = (source.example, *source.more_examples) if source.example is not None else ()
+        shown = (identity["example"], *identity.get("more_examples", ()))
+        first, second = (list(map(source.task.line, map(source.task.seed_row, several))) for several in (own, shown))
+        return first == second
     told = source.guide.to_json() if source.guide else {}
     return all(told.get(name) == value for name, value in identity["guide"].items())
 
@@ -99,7 +100,8 @@ def _wording(identity: Mapping[str, Any], task: Task) -> tuple[bool, str]:
         return False, said.removeprefix(ours).strip()
     balance = bool(identity.get("balance"))
     for paper in (False, True):
-        ours = prompt.instruction(task, identity["num_examples"], paper=paper, balance=balance)
+        several = identity["strategy"] == "pool"
+        ours = prompt.instruction(task, identity["num_examples"], paper=paper, balance=balance, several=several)
         if said.startswith(ours):
             return paper, said.removeprefix(ours).strip()
     return False, said

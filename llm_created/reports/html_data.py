@@ -23,6 +23,7 @@ from ..analysis.funnel import (
 )
 from ..runs.journal import Journal
 from ..tasks.task import Row, Task
+from ..utils.text import shorten
 from ..utils.version import __version__
 from . import html_read
 from .describe import attributes_said, checks_said
@@ -95,16 +96,20 @@ def _replies(journal: Journal, sizes: Mapping[int, int]) -> Iterator[str]:
 def _figures(journal: Journal, task: Task, reading: Reading, count: Funnel) -> dict[str, Any]:
     """What is said of the whole run, as plain JSON."""
     identity = journal.get("identity")
-    example = task.seed_row(identity["example"]) if identity["example"] else None
+    shown = [identity["example"], *identity.get("more_examples", ())] if identity["example"] else []
+    seeds = [task.seed_row(one) for one in shown]
     people = looked(journal, task)
-    drift = measures.likeness(example, reading.compared, reading.parents, reading.cosines) if example else []
+    drift = measures.likeness(seeds, reading.compared, reading.parents, reading.cosines) if seeds else []
     return {
         "run": journal.folder.name,
         "name": journal.get("name"),
         "library": f"llm-created {__version__}",
         "task": task.to_json() | {"columns": list(task.columns)},
-        "identity": {name: value for name, value in identity.items() if name not in ("task", "example")},
-        "seed": _seed(example),
+        "identity": {
+            name: value for name, value in identity.items() if name not in ("task", "example", "more_examples")
+        },
+        "seed": _seed(seeds[0]) if seeds else None,
+        **({"seeds": {seed.id: shorten(" ".join(seed.inputs), 160) for seed in seeds}} if len(seeds) > 1 else {}),
         "checks": checks_said(journal.get("emission") or {}),
         "attributes": attributes_said(identity.get("attributes") or {}),
         "judged": [one.plain() for one in (*judged_tables(journal, task), *audit_tables(people, task))],
@@ -127,9 +132,7 @@ def _figures(journal: Journal, task: Task, reading: Reading, count: Funnel) -> d
     }
 
 
-def _seed(example: Row | None) -> dict[str, Any] | None:
-    if example is None:
-        return None
+def _seed(example: Row) -> dict[str, Any]:
     return {"id": example.id, "inputs": example.inputs, "options": example.options, "answer": example.answer}
 
 

@@ -138,11 +138,14 @@ class _Reader:
 
     def _row(self, turn: TurnRecord, about: str, written: Row, row: Row) -> bool:
         place = (self._order.get(row.id, self.reading.rows.seen),)
-        size = sum(map(len, row.inputs))
+        size = sum(map(len, (*row.inputs, *row.aside)))
 
         def entry(most: int) -> Entry:
             options = [[shown(option, most) for option in row.options]] if self._task.variable else []
             own = [row.id, row.answer, [shown(text, most) for text in row.inputs], *options]
+            if self._task.aside:
+                # Behind the options, which are nothing where they are the same in every row.
+                own += [*([] if options else [None]), [shown(text, most) for text in row.aside]]
             leak = self._leaks.get(row.id)
             said = "" if leak is None else _pair(row.id, shown(clean(leak), most))
             return Entry(place, turn.position, about, script(own)[1:], self._said(written, most), said, size)

@@ -60,6 +60,8 @@ def rows_lines(task: Task, rows: Iterable[Row], width: int) -> list[str]:
             lines += _field(task.options, " | ".join(marked), width)
         else:
             lines += _field(task.answer, row.options[row.answer], width)
+        for field, text in zip(task.aside, row.aside, strict=False):
+            lines += _field(field, text, width)
         lines.append("")
     return lines
 

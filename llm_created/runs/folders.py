@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -140,6 +140,29 @@ def same_but_instruction(identity: Identity) -> str:
                 if journal.num_replies():
                     return digest
     return ""
+
+
+def other_examples(identity: Identity) -> tuple[str, int] | None:
+    """Of a run that is not there yet, one that differs in that formatting examples were added or left out: its digest,
+    and how many it has."""
+    wanted = identity.as_json
+    if run_folder(identity.digest).exists() or not wanted["example"]:
+        return None
+    shown = _examples(wanted)
+    none = {"example": None, "more_examples": None}
+    for digest, other, _ in all_runs():
+        if other.get("example") and other | none == wanted | none:
+            ours, theirs = ({json.dumps(one, sort_keys=True) for one in all_} for all_ in (shown, _examples(other)))
+            if ours < theirs or theirs < ours:
+                return digest, len(theirs)
+    return None
+
+
+def _examples(identity: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All examples of a run, without options that are the same in each."""
+    all_, options = [identity["example"], *identity.get("more_examples", ())], identity["task"]["options"]
+    fixed = identity["task"]["labels"] is not None
+    return [{name: value for name, value in one.items() if not (fixed and name == options)} for one in all_]
 
 
 def cache_folder() -> Path:

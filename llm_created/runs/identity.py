@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,11 +15,15 @@ from ..utils.text import digest, nearest
 
 CHAINED = ("random", "contrastive", "similar")
 # Self-reference, and the methods that show no example.
-SELF_REFERENCE = ("naive", *CHAINED, "tree")
+SELF_REFERENCE = ("naive", *CHAINED, "tree", "pool")
 METHODS = ("targen", "attrprompt", "simprompt")
 STRATEGIES = (*SELF_REFERENCE, *METHODS)
 _ALIASES = {"diverse": "contrastive"}
 MAX_CHAINS = 10_000
+MAX_SHOWN = 32
+# Far more examples than a person looks through, and far less text than a header bears.
+MAX_EXAMPLES = 1_000
+_MAX_BYTES = 3_000_000
 DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 PAPER_EMBEDDING_MODEL = "sentence-transformers/all-mpnet-base-v2"
 
@@ -51,7 +56,10 @@ class Identity:
         contexts (`int`, defaults to 20): contexts in a round of `targen`; else unused.
         attributes (`Mapping[str, Any]`, *optional*): of `attrprompt`, or laid over self-reference: see `attributes`.
         balance (`bool`, defaults to `False`): self-reference demands a label in each call, the one that is short.
+        shown (`int`, defaults to 4): examples that a call of `pool` shows; else unused.
         min_words (`int`, defaults to 0): rows whose longest input has fewer words are none.
+        more_examples (`Sequence[Mapping[str, Any]]`, *optional*): the other formatting examples, in their order; with
+            the first one they are the roots of self-reference.
 
     Example:
 
@@ -81,6 +89,8 @@ class Identity:
     attributes: Mapping[str, Any] | None = None
     balance: bool = False
     min_words: int = 0
+    more_examples: Sequence[Mapping[str, Any]] = ()
+    shown: int = 4
 
     def __post_init__(self) -> None:
         if self.strategy:
@@ -91,6 +101,8 @@ class Identity:
             raise UsageError(f"`num_examples` must be from 1 to 100, not {self.num_examples}")
         if not 1 <= self.contexts <= 100:
             raise UsageError(f"`contexts` must be from 1 to 100, not {self.contexts}")
+        if not 2 <= self.shown <= MAX_SHOWN:
+            raise UsageError(f"`shown` must be from 2 to {MAX_SHOWN}, not {self.shown}")
         if not 0 <= self.min_words <= 1000:
             raise UsageError(f"`min_words` must be from 0 to 1,000, not {self.min_words}")
         if not 0 <= self.temperature <= 2:
@@ -105,10 +117,33 @@ class Identity:
 
     @cached_property
     def seed_row(self) -> Row:
-        """The formatting example as a row of depth 0. It is never a row of the dataset."""
+        """The first formatting example as a row of depth 0. It is never a row of the dataset."""
         if self.example is None:
             raise UsageError(f"`strategy` {self.strategy} begins with a formatting example: give `example` my.json")
         return self.task.seed_row(self.example)
+
+    @cached_property
+    def seed_rows(self) -> tuple[Row, ...]:
+        """All formatting examples as rows of depth 0, in their order."""
+        number = 1 + len(self.more_examples)
+        if number > MAX_EXAMPLES:
+            raise UsageError(
+                f"{number:,} formatting examples are too many, {MAX_EXAMPLES:,} are the most: give some of each label"
+            )
+        rows = (self.seed_row, *map(self.task.seed_row, self.more_examples))
+        if len({row.key for row in rows}) < number:
+            raise UsageError("two formatting examples have the same inputs: leave one of them out")
+        size = sum(len(json.dumps(self._short(row), ensure_ascii=False).encode()) for row in rows)
+        if number > 1 and size > _MAX_BYTES:
+            raise UsageError(
+                f"{number:,} formatting examples of {size:,} bytes are too long: {_MAX_BYTES:,} are the most"
+            )
+        return rows
+
+    def _short(self, row: Row) -> dict[str, Any]:
+        """An example beside the first one, which names fixed options for all of them."""
+        shown = self.task.example(row)
+        return {name: value for name, value in shown.items() if self.task.variable or name != self.task.options}
 
     @property
     def method(self) -> str:
@@ -138,6 +173,8 @@ class Identity:
             "top_p": float(self.top_p),
             "seed": self.seed,
         }
+        if shows_example and self.more_examples:
+            value["more_examples"] = list(map(self._short, self.seed_rows[1:]))
         if not shows_example:
             guide = self.guide.to_json()
             value["guide"] = {name: guide[name] for name in ("description", "labels", "seed", "draws", "source")}
@@ -149,6 +186,8 @@ class Identity:
             value["balance"] = True
         if self.min_words:
             value["min_words"] = self.min_words
+        if self.strategy == "pool":
+            value["shown"] = self.shown
         if self.strategy in CHAINED:
             value["chains"] = self.chains
         if self.embeds:

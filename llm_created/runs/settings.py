@@ -61,6 +61,10 @@ class Settings:
         None, IDENTITY, "of random, contrastive and similar: chains that go on beside each other", metavar="N",
         usual=8, paper=1, least=1,
     )  # fmt: skip
+    shown: int | None = knob(
+        None, IDENTITY, "of pool: examples that a call shows, yours and accepted ones", metavar="N", usual=4, least=2,
+        most=32,
+    )  # fmt: skip
     contexts: int | None = knob(
         None, IDENTITY, "of targen: contexts in a round", metavar="N", usual=20, least=1, most=100
     )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Goes with every folder of rows, repository and checkpoint.
 TASK_FILE = "task.json"
+# It may hold many formatting examples.
+MAX_TASK_FILE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Source:
         family (`str`): the tasks that out-of-distribution scores are taken on, or `""`.
         file (`Path`, *optional*): the builder file or the example's file.
         guide (`Guide`, *optional*): the task in words, for the methods that show no example.
+        more_examples (`Sequence[Mapping[str, Any]]`): further formatting examples.
     """
 
     task: Task
@@ -46,6 +49,7 @@ class Source:
     family: str = ""
     file: Path | None = None
     guide: Guide | None = None
+    more_examples: Sequence[Mapping[str, Any]] = ()
 
 
 class TaskFile:
@@ -56,6 +60,7 @@ class TaskFile:
     human: ClassVar[Human | None] = None
     family: ClassVar[str] = ""
     guide: ClassVar[Guide | None] = None
+    more_examples: ClassVar[Sequence[Mapping[str, Any]]] = ()
 
 
 # Whether a builder file is only read for its task, here and not in another thread.
@@ -90,7 +95,7 @@ def load(name_or_path: str) -> Source:
     finally:
         reading.reset(token)
     found = builder_class(module, path)
-    return Source(found.task, found.example, found.human, found.family, path, found.guide)
+    return Source(found.task, found.example, found.human, found.family, path, found.guide, found.more_examples)
 
 
 def _in_folder(given: str) -> Path | None:
@@ -162,14 +167,15 @@ def from_example(
     labels: Sequence[str] | None = None,
     answer_field: str | None = None,
     options_field: str | None = None,
+    aside: Sequence[str] = (),
 ) -> Source:
     """The task of one formatting example in a JSON file; a `task.json` of this library gives the task as it stands."""
-    example = read_json(path)
+    example = read_json(path, most=MAX_TASK_FILE)
     if _is_task(example):
-        if label_space or labels or answer_field or options_field:
+        if label_space or labels or answer_field or options_field or aside:
             raise UsageError(
                 f"{path!r} is a task.json, which says what its fields and labels are: leave out `label_space`, "
-                "`labels`, `answer_field` and `options_field`"
+                "`labels`, `answer_field`, `options_field` and `aside`"
             )
         return _stored(path, example)
     task = Task.from_example(
@@ -179,6 +185,7 @@ def from_example(
         labels=labels,
         answer_field=answer_field,
         options_field=options_field,
+        aside=aside,
     )
     return Source(task, example, file=Path(path))
 
@@ -188,8 +195,11 @@ def _stored(path: str, value: Mapping[str, Any]) -> Source:
     shown, guide = value.get("example"), value.get("guide")
     if shown is not None and not isinstance(shown, dict):
         raise UsageError(f"{path!r}: 'example' must be an object or null, not {str(shown)[:60]!r}")
+    more = value.get("more_examples", [])
+    if not isinstance(more, list) or not all(isinstance(one, dict) for one in more) or (more and not shown):
+        raise UsageError(f"{path!r}: 'more_examples' must be a list of objects beside 'example'")
     told = None if guide is None else Guide.from_json(guide)
-    return Source(Task.from_json(value), shown, file=Path(path), guide=told)
+    return Source(Task.from_json(value), shown, file=Path(path), guide=told, more_examples=more)
 
 
 def _is_task(value: Any) -> bool:
@@ -216,7 +226,12 @@ def listed(name: str, given: str) -> list[str]:
 
 
 def from_fields(
-    fields: str, labels: str | None, num_options: int | None, answer_field: str | None, options_field: str | None
+    fields: str,
+    labels: str | None,
+    num_options: int | None,
+    answer_field: str | None,
+    options_field: str | None,
+    aside: Sequence[str] = (),
 ) -> Source:
     """The task of a schema given in words: `text` and `positive,negative`."""
     inputs, known = tuple(listed("fields", fields)), tuple(listed("labels", labels)) if labels else None
@@ -224,5 +239,7 @@ def from_fields(
         raise UsageError(
             "with `fields` give `labels` A,B,C (the same for all rows) or `num_options` N (a row has its own)"
         )
-    task = Task("my-task", inputs, answer_field or "answer", options_field or "options", known, num_options)
+    task = Task(
+        "my-task", inputs, answer_field or "answer", options_field or "options", known, num_options, tuple(aside)
+    )
     return Source(task, None)

@@ -8,11 +8,13 @@ from typing import Any
 from ..errors import UsageError
 from ..utils.text import clean, fold, look, scalar, shorten, slug
 
-_ANSWER_NAMES = ("answer", "label", "target", "output", "class", "category", "correct", "gold", "sentiment", "topic")
+ANSWER_NAMES = ("answer", "label", "target", "output", "class", "category", "correct", "gold", "sentiment", "topic")
 # What an answer is called that is no single one.
-_ANSWERS = (*_ANSWER_NAMES, "answers", "spans", "entities", "tags", "ner_tags")
+_ANSWERS = (*ANSWER_NAMES, "answers", "spans", "entities", "tags", "ner_tags")
+# What explains an answer, and gives it away.
+EXPLAINS = ("explanation", "rationale", "reason", "reasoning", "justification", "comment", "why", "chain_of_thought")
 ONE_ANSWER = "one answer out of options is what this library makes"
-_CONTEXT_NAMES = ("context", "passage", "paragraph", "document", "evidence")
+CONTEXT_NAMES = ("context", "passage", "paragraph", "document", "evidence")
 _OBVIOUS = ({"yes", "no"}, {"true", "false"})
 
 
@@ -23,10 +25,13 @@ def infer(
     labels: Sequence[str] | None = None,
     answer_field: str | None = None,
     options_field: str | None = None,
+    aside: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The fields of the task, by the names that `Task` gives them. See `Task.from_example`."""
     present = _present(example)
     keys = ", ".join(map(repr, present))
+    for one in aside:
+        del present[_key("aside", one, present, keys)]
     _check_space(label_space, labels)
     options_key = _options_key(present, options_field, keys)
     listed = [] if options_key is None else _listed(options_key, present[options_key])
@@ -42,9 +47,10 @@ def infer(
         "name": slug(name),
         "inputs": _inputs([key for key in present if key not in (answer_key, options_key)], keys),
         "answer": answer_key,
-        "options": options_key or _free_name(present),
+        "options": options_key or _free_name(example),
         "labels": None if labels is None else tuple(map(_text, labels)),
         "num_options": len(listed) if labels is None else None,
+        "aside": tuple(aside),
     }
 
 
@@ -93,7 +99,7 @@ def _options_key(present: Mapping[str, Any], given: str | None, keys: str) -> st
 def _named_answer(scalars: Mapping[str, Any]) -> str | None:
     """The first key that is called as answers are."""
     by_name = {fold(key): key for key in reversed(list(scalars))}
-    return next((by_name[name] for name in _ANSWER_NAMES if name in by_name), None)
+    return next((by_name[name] for name in ANSWER_NAMES if name in by_name), None)
 
 
 def _key(setting: str, given: str, present: Mapping[str, Any], keys: str) -> str:
@@ -159,7 +165,7 @@ def _inputs(rest: list[str], keys: str) -> tuple[str, ...]:
     """The input fields as they stand, with a context moved to right after the question."""
     if not rest:
         raise UsageError(f"the example has no input field beside its answer and options (keys seen: {keys})")
-    contexts = [key for key in rest if fold(key) in _CONTEXT_NAMES]
+    contexts = [key for key in rest if fold(key) in CONTEXT_NAMES]
     others = [key for key in rest if key not in contexts]
     return (*others[:1], *contexts, *others[1:])
 

@@ -58,6 +58,7 @@ class Row(NamedTuple):
         key (`int`): what makes another row a duplicate of this one: its inputs, folded, and its options in any order.
         parent_id (`str`): id of the formatting example that was shown; at depth 1 that is the first one, never a row.
         depth (`int`): generations since the first formatting example, whose depth is 0.
+        aside (`tuple[str, ...]`): the fields that are no inputs, in the order of `Task.aside`.
 
     Example:
 
@@ -75,6 +76,7 @@ class Row(NamedTuple):
     key: int
     parent_id: str = ""
     depth: int = 0
+    aside: tuple[str, ...] = ()
 
 
 def _hash(parts: Iterable[str]) -> bytes:
@@ -92,6 +94,8 @@ class Task:
         options (`str`, defaults to `"options"`): the field that lists the options in the prompt.
         labels (`tuple[str, ...]`, *optional*): the fixed label space; `None` for a variable one.
         num_options (`int`, *optional*): how many options a row of a variable label space has; `None` for any number.
+        aside (`tuple[str, ...]`): fields that are written with a row and kept as columns, and are no inputs: no
+            classifier and no judge sees them, and rows that differ in them alone are the same.
 
     Names and labels lose control characters, bidi controls and lone surrogates: they go into prompts, terminals and
     file names. Those that differ in characters without width alone are an error: nobody could tell them apart.
@@ -114,12 +118,14 @@ class Task:
     options: str = "options"
     labels: tuple[str, ...] | None = None
     num_options: int | None = None
+    aside: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("name", "answer", "options"):
             object.__setattr__(self, name, named(getattr(self, name)))
-        object.__setattr__(self, "inputs", tuple(map(named, self.inputs)))
-        names = [look(field) for field in (*self.inputs, self.answer, self.options)]
+        for several in ("inputs", "aside"):
+            object.__setattr__(self, several, tuple(map(named, getattr(self, several))))
+        names = [look(field) for field in (*self.inputs, self.answer, self.options, *self.aside)]
         if len(set(names)) != len(names) or not self.inputs or "" in names:
             raise UsageError(f"task {self.name!r}: fields must be named and differ, these are {self.columns}")
         reserved = {"id", "parent_id", "depth"}.intersection(names)
@@ -150,13 +156,13 @@ class Task:
         """The fields in the order of the prompt: the question first where options vary, last where they are fixed
         (section 3.3 of the paper, https://openreview.net/forum?id=2Rdfdri2oT)."""
         if self.variable:
-            return (*self.inputs, self.options, self.answer)
-        return (self.options, self.answer, *self.inputs)
+            return (*self.inputs, self.options, self.answer, *self.aside)
+        return (self.options, self.answer, *self.inputs, *self.aside)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The fields of a row in a dataset: the options are a column only where they vary."""
-        return (*self.inputs, self.options, self.answer) if self.variable else (*self.inputs, self.answer)
+        return (*self.inputs, *((self.options,) if self.variable else ()), self.answer, *self.aside)
 
     @property
     def text_column(self) -> str:
@@ -175,7 +181,8 @@ class Task:
             features |= {self.options: {"feature": text, "_type": "Sequence"}, self.answer: number}
         else:
             features[self.answer] = {"names": list(self.labels), "_type": "ClassLabel"}
-        return features | {self.text_column: text, "parent_id": text, "depth": number}
+        features |= {self.text_column: text} | dict.fromkeys(self.aside, text)
+        return features | {"parent_id": text, "depth": number}
 
     @property
     def features(self) -> datasets.Features:
@@ -204,7 +211,12 @@ class Task:
         index = match(by_name.get(fold(self.answer)), options)
         if isinstance(index, Reason):
             return index
-        return self._row(inputs, options, index)
+        aside = tuple(scalar(by_name.get(fold(field))) or "" for field in self.aside)
+        if any(len(text) > MAX_FIELD for text in aside):
+            return Reason(
+                "too_long", next(name for name, text in zip(self.aside, aside, strict=True) if len(text) > MAX_FIELD)
+            )
+        return self._row(inputs, options, index)._replace(aside=aside)
 
     def _read_inputs(self, by_name: Mapping[str, object]) -> tuple[str, ...] | Reason:
         texts = []
@@ -261,8 +273,12 @@ class Task:
     def example(self, row: Row) -> dict[str, Any]:
         """The row as the object that a prompt shows: `fields` in order, the answer as text."""
         values: dict[str, Any] = dict(zip(self.inputs, row.inputs, strict=True))
-        values |= {self.options: list(row.options), self.answer: row.options[row.answer]}
+        values |= {self.options: list(row.options), self.answer: row.options[row.answer], **self._aside(row)}
         return {field: values[field] for field in self.fields}
+
+    def _aside(self, row: Row) -> dict[str, str]:
+        # A row that a person's data or a test made has none.
+        return dict.fromkeys(self.aside, "") | dict(zip(self.aside, row.aside, strict=False))
 
     def record(self, row: Row) -> dict[str, Any]:
         """The row as a record of a dataset with `features`: the answer as an index, and as text beside it."""
@@ -270,7 +286,7 @@ class Task:
         if self.variable:
             record[self.options] = list(row.options)
         answer = {self.answer: row.answer, self.text_column: row.options[row.answer]}
-        return record | answer | {"parent_id": row.parent_id, "depth": row.depth}
+        return record | answer | self._aside(row) | {"parent_id": row.parent_id, "depth": row.depth}
 
     def line(self, row: Row) -> str:
         """The row as one canonical JSON line, the answer as text: what "the same rows" is judged by."""
@@ -286,6 +302,8 @@ class Task:
             "answer": self.answer,
             "labels": None if self.labels is None else list(self.labels),
             "num_options": self.num_options,
+            # A task without them is what it was before there were any.
+            **({"aside": list(self.aside)} if self.aside else {}),
         }
 
     @classmethod
@@ -299,8 +317,9 @@ class Task:
         if wrong:
             raise UsageError(f"this is not a task.json: {wrong}")
         labels, texts = value.get("labels"), {name: value[name] for name in _NAMES}
-        fixed = None if labels is None else tuple(labels)
-        return cls(inputs=tuple(value["inputs"]), labels=fixed, num_options=value.get("num_options"), **texts)
+        fixed, aside = None if labels is None else tuple(labels), tuple(value.get("aside") or ())
+        number = value.get("num_options")
+        return cls(inputs=tuple(value["inputs"]), labels=fixed, num_options=number, aside=aside, **texts)
 
     @classmethod
     def from_example(
@@ -312,6 +331,7 @@ class Task:
         labels: Sequence[str] | None = None,
         answer_field: str | None = None,
         options_field: str | None = None,
+        aside: Sequence[str] = (),
     ) -> Task:
         """Infer a task from one formatting example with any keys.
 
@@ -322,12 +342,18 @@ class Task:
             labels (`Sequence[str]`, *optional*): the fixed labels, where the example lists none.
             answer_field (`str`, *optional*): the key of the answer, where it cannot be inferred.
             options_field (`str`, *optional*): the key of the options, where it cannot be inferred.
+            aside (`Sequence[str]`): keys that are no inputs; see [`Task`].
 
         Raises:
             UsageError: something cannot be inferred; the message names the keys seen and the flag to give.
         """
-        task = cls(**infer(example, name, label_space, labels, answer_field, options_field))
-        task.seed_row(example)
+        task = cls(**infer(example, name, label_space, labels, answer_field, options_field, aside))
+        row = task.seed_row(example)
+        if "" in row.aside:
+            field = task.aside[row.aside.index("")]
+            raise UsageError(
+                f"`aside` {field!r} of the formatting example is empty, or no text: give one as it should be"
+            )
         return task
 
     def seed_row(self, example: Mapping[str, Any]) -> Row:
@@ -379,14 +405,18 @@ def _no_task(value: Any) -> str:
     if not isinstance(value, Mapping):
         return f"an object is wanted, not {shorten(repr(value))}"
     number, labels = value.get("num_options"), value.get("labels")
-    lists = {"inputs": value.get("inputs"), "labels": [] if labels is None else labels}
+    lists = {
+        "inputs": value.get("inputs"),
+        "labels": [] if labels is None else labels,
+        "aside": value.get("aside", []),
+    }
     for name, one in lists.items():
         if not isinstance(one, list):
             return f"{name!r} must be a list of texts, not {shorten(repr(one))}"
     for name in _NAMES:
         if name not in value:
             return f"{name!r} is missing"
-    for text in (*lists["inputs"], *lists["labels"], *(value[name] for name in _NAMES)):
+    for text in (*lists["inputs"], *lists["labels"], *lists["aside"], *(value[name] for name in _NAMES)):
         if not isinstance(text, str):
             return f"names, fields and labels are texts, not {shorten(repr(text))}"
     if number is not None and (type(number) is not int or not 2 <= number <= MAX_LABELS):

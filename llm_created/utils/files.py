@@ -48,12 +48,13 @@ def read_text(flag: str, given: str) -> str:
         raise UsageError(f"{flag}: {given!r} is not UTF-8: save it as UTF-8") from None
 
 
-def read_json(path: str, what: str = "one formatting example") -> Any:
+def read_json(path: str, what: str = "one formatting example", most: int | None = _MAX_EXAMPLE) -> Any:
     """The JSON value in a file, or a `UsageError` that says where it is not JSON.
 
     Args:
         path (`str`): the file.
         what (`str`, defaults to `"one formatting example"`): what should be in it, for the error.
+        most (`int`, *optional*): bytes that it may have.
     """
     try:
         raw = Path(path).expanduser().read_bytes()
@@ -61,7 +62,7 @@ def read_json(path: str, what: str = "one formatting example") -> Any:
         raise UsageError(f"there is no file {path!r}: give a JSON file that holds {what}") from None
     except OSError as error:
         raise UsageError(f"cannot read {path!r}: {error.strerror or error}") from None
-    if len(raw) > _MAX_EXAMPLE:
+    if most is not None and len(raw) > most:
         raise UsageError(f"{path!r} has {len(raw):,} bytes: {what} is wanted, not a dataset")
     return _parsed(path, raw, what)
 

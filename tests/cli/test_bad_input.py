@@ -120,15 +120,16 @@ def dumps(example: Any) -> bytes:
         (b'{"question": ' + b"9" * 5_000 + b"}", (), "cannot be read as JSON"),
         (b"", (), "is empty"),
         (b" \n\t", (), "is empty"),
-        (dumps([QA]), (), "must be one JSON object, not an array"),
+        (b"[]", (), "my.json holds no rows"),
+        (dumps([QA, 3]), (), "my.json, row 2: an object is wanted, not 3"),
         (b'"text"', (), "not a text"),
         (b"null", (), "not null"),
         (b"{}", (), "the formatting example is empty"),
         (b'{"question": null}', (), "the formatting example is empty"),
-        (dumps(QA) + b"\n" + dumps(QA), (), "more than one JSON value (the second begins at line 2, column 1)"),
+        (dumps(QA) + b"\n{", (), "more than one JSON value (the second begins at line 2, column 1)"),
         (json.dumps(QA).encode("utf-16"), (), "is not UTF-8 (byte 0): save it as UTF-8"),
         ('{"question": "Où?"}'.encode("latin-1"), (), "is not UTF-8 (byte 15)"),
-        (b" " * 1_000_001, (), "1,000,001 bytes: one formatting example is wanted, not a dataset"),
+        (b" " * 4_000_001, (), "4,000,001 bytes: one formatting example is wanted, not a dataset"),
         (dumps(QA | {"answer": "lawn"}), ("--label-space", "variable"), "answer 'lawn' is not among its options"),
         (dumps(QA | {"answer": 0}), ("--label-space", "variable"), "answer 0 is not among its options ['sofa', "),
         (dumps(QA | {"options": ["sofa", "Sofa "]}), (), "'sofa' more than once: ['sofa', 'Sofa ']"),
@@ -731,3 +732,36 @@ def test_a_journal_cut_to_nothing_is_not_taken_for_a_new_run(
     assert main(["create", "csqa", "--model", "demo", "-n", "40", "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr().err
     assert str(journal) in said and "empty" in said and "Nothing was deleted" in said
+
+
+def test_one_more_example_is_another_run_and_says_so(cli: Cli, tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"Text number {at} of mine.", "label": "ab"[at % 2]}) for at in range(4)]
+    line = ["create", "--example", "mine.jsonl", "--model", "demo", "-n", "5", "--format", "jsonl"]
+    (tmp_path / "mine.jsonl").write_text("\n".join(lines[:3]))
+    assert "another run" not in cli(*line)[2]
+    (tmp_path / "mine.jsonl").write_text("\n".join(lines))
+    said = cli(*line)[2]
+    assert "3 formatting examples, this one 4 formatting examples: another run, which begins anew" in said
+    assert "another run" not in cli(*line)[2]
+    assert "another run" not in cli("create", "agnews", "--method", "simprompt", "--model", "demo", "-n", "2")[2]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--label", "tone"), "--answer-field 'tone' is no column: the columns are 'text', 'label'"),
+        (("--text", "body"), "--fields 'body' is no column: the columns are 'text', 'label'"),
+        (("--text", "label", "--label", "label"), "--fields names 'label', which is the answer or the options"),
+        (("--aside", "why"), "--aside 'why' is no column"),
+        (("--labels", "a,c"), "mine.csv, row 2: its label 'b' is none of ['a', 'c']: correct it or leave it out"),
+        (("--label-space", "variable"), "--label-space variable: no column lists a row's options"),
+        (("--paper",), "--paper begins with one formatting example, and 2 are given"),
+        (("--shown", "1", "--strategy", "pool"), "--shown must be from 2 to 32, not 1"),
+        (("--seed-example", "human", "--human-data", "."), "--seed-example human draws one formatting example, and 2"),
+    ],
+)
+def test_examples_in_a_file_that_cannot_be_used(cli: Cli, tmp_path: Path, flags: tuple[str, ...], said: str) -> None:
+    (tmp_path / "mine.csv").write_text("text,label\none text,a\ntwo texts,b\n")
+    code, out, err = cli("create", "--example", "mine.csv", "--model", "demo", "-n", "2", *flags)
+    last = err.rstrip("\n").splitlines()[-1]
+    assert (code, out) == (2, "") and last.startswith("error: ") and said in last

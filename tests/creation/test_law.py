@@ -10,18 +10,25 @@ import asyncio
 import json
 import random
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from law import NoModel, Writer, identity, run, run_told
 from quick import slow_but
 
-from llm_created import Journal, Reason, Reply, Request, Row, RunFailed, StoppedShort, Task, Usage
+from llm_created import Identity, Journal, Reason, Reply, Request, Row, RunFailed, StoppedShort, Task, Usage
 from llm_created.clients.prices import Price
 from llm_created.creation.budget import Budget
 from llm_created.creation.loop import create
 from llm_created.creation.progress import Tally
-from llm_created.errors import RequestFailed
+from llm_created.errors import RequestFailed, UsageError
+from llm_created.methods.roots import Roots
 from llm_created.runs.identity import SELF_REFERENCE, STRATEGIES
+
+SEVERAL = [
+    {"question": f"Where is thing {at} sold?", "options": ["bakery", "bank", f"zoo {at}"], "answer": "bakery"}
+    for at in range(5)
+]
 
 
 # Methods grow, fail and arrive in any order in test_methods.py as well.
@@ -104,7 +111,8 @@ def test_a_chain_runs_at_most_two_rounds_ahead_of_the_merge(tmp_path: Path) -> N
 def test_a_stricter_frontier_check_buys_only_what_it_must(
     strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    who = identity(strategy)
+    # A call of `pool` goes back to as many rows as it shows that were accepted: beside a person's few, to one.
+    who = identity(strategy, more_examples=SEVERAL[:4] if strategy == "pool" else ())
     first = Writer()
     before = run(tmp_path / "run", who, first, 400)
     read = Task.read
@@ -124,7 +132,9 @@ def test_a_stricter_frontier_check_buys_only_what_it_must(
     assert not set(first.calls) & set(second.calls), "nothing is bought twice"
     assert len(second.calls) < len(first.calls) / 2
     assert len(told) == 1, "how much will be bought is said before it is"
-    assert 0.3 * len(second.calls) <= told[0] <= 3 * len(second.calls) + 3
+    # Calls of `pool` that are journaled stand behind the first that is not: what is said is the most it can be.
+    most = len(first.calls) if strategy == "pool" else 3 * len(second.calls) + 3
+    assert 0.3 * len(second.calls) <= told[0] <= most
     # A fresh run under the stricter check has the same rows.
     assert after == run(tmp_path / "fresh", who, Writer(), 400, concurrency=5)
     if strategy == "naive":
@@ -345,3 +355,54 @@ def test_requests_that_fail_now_and_then_never_end_a_run(tmp_path: Path) -> None
     who = identity("naive")
     rows = run(tmp_path / "moody", who, Moody(), 300, concurrency=2)
     assert rows == run(tmp_path / "calm", who, Writer(), 300)
+
+
+@pytest.mark.parametrize("strategy", SELF_REFERENCE)
+def test_several_examples_are_roots_and_the_law_holds(strategy: str, tmp_path: Path) -> None:
+    who = identity(strategy, more_examples=SEVERAL, chains=3)
+    seeds = {row.id for row in who.seed_rows}
+
+    class Parrot(Writer):
+        """Gives back what it is shown, and new rows beside it."""
+
+        shown: ClassVar[list[str]] = []
+
+        async def complete(self, request: Request) -> Reply:
+            reply = await super().complete(request)
+            self.shown.append(request.messages[1]["content"])
+            other = json.dumps(SEVERAL[request.occurrence % 5])
+            return reply._replace(text=f"{other}\n{reply.text}")
+
+    one = run(tmp_path / "one", who, Parrot(), 120, concurrency=1)
+    assert one == run(tmp_path / "many", who, Parrot(wait=0.01), 120, concurrency=50)
+    first = Writer(wait=0.01)
+    grown = run(tmp_path / "grown", who, first, 60, concurrency=8)
+    assert run(tmp_path / "grown", who, second := Writer(), 150, concurrency=32)[:60] == grown
+    assert not set(first.calls) & set(second.calls)
+    rows = [json.loads(line) for line in one]
+    assert not seeds & {row["id"] for row in rows}
+    assert {row["parent_id"] for row in rows if row["depth"] == 1} == seeds or strategy == "pool"
+    begun = "".join(Parrot.shown[:12])
+    assert all(example["question"] in begun for example in SEVERAL), "all of them are shown first"
+    Parrot.shown.clear()
+
+
+def test_examples_are_part_of_a_run_in_their_order_and_one_alone_changes_nothing() -> None:
+    one, several = identity("tree"), identity("tree", more_examples=SEVERAL)
+    assert one.digest == identity("tree", more_examples=[]).digest and "more_examples" not in one.as_json
+    others = {identity("tree", more_examples=more).digest for more in (SEVERAL[:4], SEVERAL[::-1])}
+    assert len(others | {one.digest, several.digest}) == 4
+    assert identity("targen", more_examples=SEVERAL).digest == identity("targen").digest
+    with pytest.raises(UsageError, match="two formatting examples have the same inputs"):
+        _ = identity("tree", more_examples=[SEVERAL[0], SEVERAL[0]]).digest
+    many = [SEVERAL[0] | {"question": str(at)} for at in range(1000)]
+    with pytest.raises(UsageError, match=r"1,001 formatting examples are too many, 1,000 are the most"):
+        _ = identity("tree", more_examples=many).digest
+
+
+def test_roots_are_even_over_the_labels_at_every_point() -> None:
+    told = [{"text": f"t{at}", "label": label} for at, label in enumerate("aaaaabbc")]
+    task = Task("tone", ("text",), "label", labels=("a", "b", "c"))
+    roots = Roots(Identity(task, told[0], "m", "Write.", "naive", more_examples=told[1:]))
+    assert [row.options[row.answer] for row in roots.once()] == list("abcabaaa")
+    assert [roots.at(at).inputs[0] for at in range(9)] == ["t0", "t5", "t7", "t1", "t6", "t7", "t2", "t5", "t7"]

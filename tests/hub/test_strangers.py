@@ -117,6 +117,11 @@ def run_file(**changed: Any) -> Callable[[Files], Files]:
     return change
 
 
+def twice(files: Files) -> Files:
+    """The formatting example once more."""
+    return run_file(identity__more_examples=[json.loads(files[RUN])["identity"]["example"]])(files)
+
+
 def raw(data: bytes | str) -> Callable[[Files], Files]:
     return lambda files: {RUN: data.encode() if isinstance(data, str) else data}
 
@@ -205,7 +210,7 @@ HOSTILE: dict[str, tuple[Callable[[Files], Files | None], str]] = {
     "deep run.json": (raw(DEEP), "run.json is no JSON .it is nested too deeply"),
     "deep within reason": (run_file(identity__attributes={"a": json.loads("[" * 50 + "]" * 50)}), "more than 20 deep"),
     "run.json is a list": (raw("[1]"), r"run.json must be an object, not '?\[1\]"),
-    "run.json of 5 MB": (run_file(library="x" * 5_000_000), "run.json has 5,0.* bytes, 1,000,000 are the most"),
+    "run.json of 5 MB": (run_file(library="x" * 5_000_000), "run.json has 5,0.* bytes, 4,000,000 are the most"),
     "run.json not UTF-8": (raw(b'{"a": "\xff"}'), "run.json is no JSON .it is not UTF-8, byte 7"),
     "run.json empty": (raw(""), "run.json is no JSON"),
     "NaN": (raw('{"run": NaN}'), "NaN is no number"),
@@ -244,6 +249,17 @@ HOSTILE: dict[str, tuple[Callable[[Files], Files | None], str]] = {
     "no labels": (run_file(task={"name": "a", "inputs": 5, "answer": "b", "options": "c"}), "'inputs' must be a list"),
     "guide": (run_file(identity__guide={"description": "a", "draws": {"b": 5}}), "a guide draws 'b' from a list"),
     "seed_from": (run_file(seed_from=PLACE | {"dataset": "../../etc"}), "seed_from.dataset must be the name"),
+    "more examples": (run_file(identity__more_examples=[5]), "identity.more_examples must be a list of at most 999"),
+    "examples without end": (run_file(identity__more_examples=[{}] * 1000), "identity.more_examples must be a list"),
+    "an example more": (run_file(identity__more_examples=[{"question": "a"}]), "identity: the formatting example"),
+    "the same again": (lambda files: twice(files), "identity: two formatting examples have the same inputs"),
+    "no first example": (
+        run_file(identity__example=None, identity__more_examples=[{}], seed_from=PLACE),
+        "identity.more_examples are there without an example",
+    ),
+    "shown": (run_file(identity__shown=1), "identity.shown must be a whole number from 2 to 32, not 1"),
+    "aside a text": (run_file(task__aside="why"), "'aside' must be a list of texts, not 'why'"),
+    "aside an input": (run_file(task__aside=["question"]), "task: .*fields must be named and differ"),
     "no example": (run_file(identity__example=None), "neither a formatting example nor a seed_from"),
     "digest": (run_file(run="0" * 16), "what it says it is makes the run [0-9a-f]{8}, not 00000000"),
     "digest a path": (run_file(run="../../../etc/pas"), "run must be 16 hex digits"),
@@ -368,6 +384,27 @@ def test_without_n_the_published_rows_are_made_again_and_nothing_is_bought(here:
     )
     assert done.code == 0 and written(Path(out)) == written(here.home / "tree"), done.err
     assert here.server.calls() > calls
+
+
+def test_a_run_of_several_examples_and_of_columns_aside_is_made_again(here: Here, tmp_path: Path) -> None:
+    words = [f"What is number {at}?" for at in range(3)]
+    told = [{"question": one, "options": ["a", "b", one], "answer": "a", "why": "so", "id": 1} for one in words]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, told)))
+    line = ("create", "--example", str(tmp_path / "mine.jsonl"), "--model", "m", "--base-url", here.server.url)
+    more = ("--strategy", "pool", "--shown", "3", "-n", "30", "--label-space", "variable", "--answer-field", "answer")
+    more += ("--aside", "why", "--push-to-hub", "me/several", "--with-journal")
+    pushed = here.person(*line, *more, "--out", str(tmp_path / "out"))
+    assert pushed.code == 0, pushed.err
+    assert "its 3 formatting examples go along" in pushed.err
+    files = here.hub.files("datasets/me/several")
+    about, card = json.loads(files["pool/run.json"]), files["README.md"].decode()
+    assert [one["question"] for one in about["identity"]["more_examples"]] == words[1:]
+    assert about["task"]["aside"] == ["why"] and "| why | text that the model wrote" in card
+    assert "3 formatting examples, which are no rows; the first 3" in card and "What is number 2?" in card
+    where = ("--out", str(tmp_path / "again"))
+    done = here.person("create", "--from", "me/several", *where, LLM_CREATED_CACHE=str(tmp_path / "runs"))
+    assert done.code == 0 and "they are all 30 published ones" in done.err, done.err
+    assert written(tmp_path / "again") == written(tmp_path / "out")
 
 
 def test_what_a_local_run_holds_stays_beside_what_is_absorbed(here: Here) -> None:

@@ -184,22 +184,22 @@ def test_a_fixed_label_space_by_keyword(tmp_path: Path) -> None:
 
 def test_data_files_are_one_example(example: Path, tmp_path: Path) -> None:
     llm_created.register()
-    for name in ("b.json", "c.csv", "folder/d.csv", "folder/e.json"):
+    for name in ("b.json", "c.txt", "folder/d.csv", "folder/e.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("{}", "utf-8")
     two = [str(example), str(tmp_path / "b.json")]
     cases: list[Any] = [
         two,
         {"train": two[0], "test": two[1]},
-        str(tmp_path / "c.csv"),
+        str(tmp_path / "c.txt"),
         str(tmp_path / "folder" / "*"),
     ]
     for load in (datasets.load_dataset, llm_created.load_dataset):
         for data_files in cases:
-            with pytest.raises(UsageError, match="must be one JSON file that holds one formatting example, not '"):
+            with pytest.raises(UsageError, match="must be one file that holds formatting examples .*, not '"):
                 load("llm_created", data_files=data_files, model="demo")
     for data_files in (str(tmp_path / "folder"), None, []):
-        with pytest.raises(UsageError, match="one JSON file"):
+        with pytest.raises(UsageError, match="one file"):
             llm_created.load_dataset("llm_created", data_files=data_files, model="demo")
     for load in (datasets.load_dataset, llm_created.load_dataset):
         with pytest.raises((FileNotFoundError, UsageError), match=r"missing\.json"):
@@ -212,9 +212,10 @@ def test_data_files_are_one_example(example: Path, tmp_path: Path) -> None:
 
 def test_without_data_files_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n", "utf-8")
+    (tmp_path / "more.csv").write_text("a,b\n1,2\n", "utf-8")
     monkeypatch.chdir(tmp_path)
     llm_created.register()
-    with pytest.raises(UsageError, match=r"one JSON file .*rows\.csv"):
+    with pytest.raises(UsageError, match=r"one file .*rows\.csv"):
         datasets.load_dataset("llm_created", strategy="tree", model="demo")
 
 

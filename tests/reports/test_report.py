@@ -32,10 +32,12 @@ from llm_created.analysis.funnel import funnel
 from llm_created.checks.judge import Judge
 from llm_created.cli.main import main
 from llm_created.clients.base import Reply, Request, ScriptedClient, Usage
+from llm_created.clients.demo.client import DemoClient
 from llm_created.clients.prices import Price
 from llm_created.creation.loop import create
 from llm_created.evaluation import results, run_scores
 from llm_created.evaluation.scores import score
+from llm_created.prompts.examples import instruction
 from llm_created.reports import html_read
 from llm_created.reports.html import parts
 from llm_created.reports.html_read import script
@@ -453,12 +455,12 @@ def row(*inputs: str, depth: int = 1, parent: str = "", **of: Any) -> Row:
 def test_likeness_is_that_of_texts_by_depth() -> None:
     seed = row("abcdef", id="seed", depth=0)
     one, two = row("abcdef", parent="seed"), row("uvwxyz", parent="abcdef", depth=2)
-    made = measures.likeness(seed, [one, two], {"abcdef": one}, {"uvwxyz": 0.25})
+    made = measures.likeness([seed], [one, two], {"abcdef": one}, {"uvwxyz": 0.25})
     assert made == [
         measures.Likeness(1, 1, 1.0, 1.0, 1.0, 1.0, None),
         measures.Likeness(2, 1, 0.0, 0.0, 0.0, 0.0, 0.25),
     ]
-    assert measures.likeness(seed, [row("")], {}, {})[0].median == 0.0
+    assert measures.likeness([seed], [row("")], {}, {})[0].median == 0.0
 
 
 def test_lengths_hold_every_row_and_one_that_ran_away() -> None:
@@ -567,6 +569,24 @@ def test_opened_searched_and_filtered(browser: Any, fixed: Path, tmp_path: Path,
         assert page.locator("#scores tbody tr").count() == 3 and page.locator("canvas").count() >= 6
         painted = page.evaluate("[...document.querySelectorAll('canvas')].every((one) => one.width > 200)")
         assert painted
+
+
+def test_several_examples_and_what_is_no_input_are_shown(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLM_CREATED_CACHE", str(tmp_path / "cache"))
+    told = [{"text": f"A text <b>of mine</b> {at}.", "label": "ab"[at], "why": f"because {at}"} for at in range(2)]
+    task = Task("mine", ("text",), "label", labels=("a", "b"), aside=("why",))
+    made = Identity(task, told[0], "demo", instruction(task, 5), more_examples=told[1:])
+    folder = fill(made, DemoClient(), 10, {"task": task.to_json()})
+    with Watched(browser, written(folder, tmp_path / "r.html")) as page:
+        assert "from 2 formatting examples" in page.locator("#subtitle").inner_text()
+        page.locator("#rows-list").focus()
+        for key in ("Home", "Enter"):
+            page.keyboard.press(key)
+        names = page.locator("#detail-body dt").all_inner_texts()
+        assert "why" in names and names.index("why") > names.index("text")
+        assert "a formatting example: A text <b>of mine</b>" in page.locator("#detail-body").inner_text()
 
 
 def test_one_row_shows_its_parent_and_its_reply(browser: Any, fixed: Path, tmp_path: Path) -> None:

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...checks.chosen import Prepared, self_correct
 from ...creation.connect import budget, client, price, ready
-from ...creation.define import identity, without_effect
+from ...creation.define import identity, leaking, without_effect
 from ...creation.loop import create as create_rows
 from ...creation.progress import Tally
 from ...creation.run import OTHER_SERVER, Plan, rows
+from ...data import examples
+from ...data.columns import Columns
 from ...data.writer import Output
 from ...errors import StoppedShort, UsageError
 from ...hub.push import to_hub
 from ...reports import card
 from ...reports import terminal as shown
 from ...reports.preview import preview as preview_lines
-from ...runs.folders import check_name, run_folder
+from ...runs.folders import check_name, other_examples, run_folder
 from ...runs.identity import CHAINED, METHODS, Identity
 from ...runs.journal import Journal
 from ...runs.kept import kept_rows
@@ -49,17 +51,22 @@ def _tell(text: str) -> None:
 
 def _source(args: argparse.Namespace) -> Source:
     """The task that the arguments name."""
-    of_example = ("label_space", "labels", "answer_field", "options_field")
+    of_example = ("label_space", "labels", "answer_field", "options_field", "fields", "aside")
     if args.example and args.task:
         raise UsageError(f"give a task ({args.task!r}) or --example ({args.example!r}), not both")
-    if args.fields:
-        if args.example or args.task:
-            raise UsageError("--fields defines a task without an example: leave out the task's name and --example")
-        return known.from_fields(args.fields, args.labels, args.num_options, args.answer_field, args.options_field)
+    aside = known.listed("aside", args.aside) if args.aside else []
+    if args.fields and not args.example:
+        if args.task:
+            raise UsageError("--fields defines a task of its own: leave out the task's name")
+        return known.from_fields(
+            args.fields, args.labels, args.num_options, args.answer_field, args.options_field, aside
+        )
     if args.example:
-        labels = known.listed("labels", args.labels) if args.labels else None
-        how = {name: getattr(args, name) for name in of_example} | {"labels": labels}
-        return known.from_example(args.example, **how)
+        fields, labels = (
+            [*known.listed(name, text)] if (text := getattr(args, name)) else [] for name in ("fields", "labels")
+        )
+        told = Columns(fields, args.answer_field, args.options_field, labels, args.label_space, aside)
+        return examples.source(args.example, told, tell=_tell)
     for name in (*of_example, "num_options"):
         if getattr(args, name):
             raise UsageError(f"`{name}` goes with --example or --fields; a built-in task has its own label space")
@@ -85,7 +92,7 @@ def _run_of(args: argparse.Namespace) -> tuple[Settings, Identity, Prepared]:
         settings.attributes = asked_for(source, settings, strategy, args.attributes_out)
     made = identity(settings, source, strategy)
     prepared = ready(settings, made)
-    for line in without_effect(settings, strategy):
+    for line in (*without_effect(settings, strategy), *leaking(source.task)):
         _tell(f"note: {line}")
     return settings, made, prepared
 
@@ -110,6 +117,9 @@ def create(args: argparse.Namespace, argv: list[str]) -> int:
     default = Path("created") / f"{slug(made.task.name)}-{made.strategy}-{made.digest[:8]}"
     output = Output(Path(args.out).expanduser() if args.out else default, made, args.format)
     say(f"run {made.digest[:8]} · {made.task.name} · {made.strategy} · {made.model} → {output.folder}")
+    if not published and (other := other_examples(made)):
+        here = _examples(1 + len(made.more_examples))
+        say(f"note: the run {other[0][:8]} has {_examples(other[1])}, this one {here}: another run, which begins anew")
     again = command(argv, settings.num_rows if published else None)
     with Journal(run_folder(made.digest), made.as_json) as journal:
         before = names(journal)
@@ -135,6 +145,10 @@ def create(args: argparse.Namespace, argv: list[str]) -> int:
     out(f"  python -c \"import datasets; print(datasets.load_dataset('{output.folder}'))\"")
     out(f"  {command(argv, 4 * settings.num_rows)}   # grows it: only the new rows are bought")
     return 0
+
+
+def _examples(number: int) -> str:
+    return "one formatting example" if number == 1 else f"{number:,} formatting examples"
 
 
 def _written(args: argparse.Namespace, made: Identity, journal: Journal, output: Output, wanted: int) -> Path | None:

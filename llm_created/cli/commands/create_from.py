@@ -16,7 +16,7 @@ from ...runs.settings import KNOBS, LOCAL, Settings
 # What a run is was published with it: these would make it another one.
 _DECIDED = (
     "task", "example", "label_space", "labels", "answer_field", "options_field", "strategy", "method",
-    "attributes_out", "fields", "num_options", *(one.name for one in KNOBS.values() if one.kind == IDENTITY),
+    "attributes_out", "fields", "aside", "num_options", *(one.name for one in KNOBS.values() if one.kind == IDENTITY),
 )  # fmt: skip
 # The checks that its rows have passed, but for code and files that only the publisher has, and for a model that is
 # loaded. Nothing else that stands there may become a setting: the file is anybody's.

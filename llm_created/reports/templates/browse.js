@@ -140,6 +140,7 @@ class List {
 // ---- The rows and the rejected pieces -----------------------------------------------------------------------------
 
 const [AT_TURN, ID, ANSWER, INPUTS, OPTIONS] = [0, 1, 2, 3, 4];
+const ASIDE = OPTIONS + 1;
 const [R_CODE, R_DETAIL, R_TEXT, R_ID] = [1, 2, 3, 4];
 const optionsOf = (row) => row[OPTIONS] || task.labels;
 const turnOf = (piece) => data.turns[piece[AT_TURN]];
@@ -325,7 +326,8 @@ function go(place) {
 }
 
 function parentOf(example) {
-  if (data.seed && example === data.seed.id) return el("span", {}, "the formatting example: ", said(textOf([0, 0, 0, data.seed.inputs])));
+  if (data.seed && !data.seeds && example === data.seed.id) return el("span", {}, "the formatting example: ", said(textOf([0, 0, 0, data.seed.inputs])));
+  if (data.seeds && example in data.seeds) return el("span", {}, "a formatting example: ", said(data.seeds[example]));
   const place = places().get(example);
   return place ? go(place) : el("span", { className: "muted" }, data.numbers ? `${example}, which is not in this file` : example);
 }
@@ -367,6 +369,7 @@ function show(place) {
   const [position, example, depth] = turnOf(piece);
   const id = piece[place.kind === "row" ? ID : R_ID];
   const facts = place.kind === "row" ? fields(piece[INPUTS], optionsOf(piece), piece[ANSWER]) : el("dl", { className: "fields" });
+  if (place.kind === "row") (piece[ASIDE] || []).forEach((text, at) => facts.append(el("dt", {}, said(task.aside[at])), el("dd", {}, said(text))));
   if (place.kind === "rejected") {
     facts.append(el("dt", {}, "reason"), el("dd", {}, piece[R_CODE]));
     if (piece[R_DETAIL]) facts.append(el("dt", {}, "what was wrong"), el("dd", {}, said(piece[R_DETAIL])));

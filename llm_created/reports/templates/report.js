@@ -177,7 +177,8 @@ function head() {
   by("title").append(said(`${task.name} · ${identity.strategy} · ${identity.model}`));
   const name = data.name ? `${data.name}, ` : "";
   const day = data.time.created.replace("T", " ").replace("+00:00", " UTC");
-  const from = data.seed ? "from one formatting example" : `by ${method || identity.strategy}`;
+  const seeds = Object.keys(data.seeds || {}).length;
+  const from = data.seed ? (seeds ? `from ${seeds} formatting examples` : "from one formatting example") : `by ${method || identity.strategy}`;
   by("subtitle").textContent = `${plural(kept, "row")} ${from} · ${name}run ${data.run.slice(0, 8)} · `
     + `begun ${day}`;
   if (identity.model === "demo") {
@@ -427,7 +428,7 @@ function scored() {
 function how() {
   const names = {
     method: "Method", strategy: "Strategy", model: "Model", num_examples: method ? "Seeds asked for in a context" : "Rows asked for in a call",
-    contexts: "Contexts in a round", chains: "Chains", min_words: "Fewest words of a row's longest field", temperature: "Temperature", top_p: "Top p", seed: "Seed",
+    contexts: "Contexts in a round", chains: "Chains", shown: "Examples that a call shows", min_words: "Fewest words of a row's longest field", temperature: "Temperature", top_p: "Top p", seed: "Seed",
     embedding_model: "Embedding model",
   };
   const left = method ? ["strategy", ...(identity.strategy === "targen" ? [] : ["num_examples"])] : [];
@@ -436,7 +437,7 @@ function how() {
   if (identity.balance) settings.append(el("dt", {}, "Label of a call"), el("dd", {}, "the one that is short"));
   settings.append(el("dt", {}, "Run"), el("dd", {}, data.run));
   const inWords = identity.guide ? el("div", { className: "card" }, el("h3", {}, "The task in words"), ...guided(identity.guide)) : null;
-  const example = data.seed ? el("div", { className: "card" }, el("h3", {}, "The formatting example"),
+  const example = data.seed ? el("div", { className: "card" }, el("h3", {}, data.seeds ? "The first formatting example" : "The formatting example"),
     fields(data.seed.inputs, data.seed.options, data.seed.answer)) : null;
   by("how-body").append(el("div", { className: "grid" }, ...[
     el("div", { className: "card" }, el("h3", {}, "Settings"), settings),
