@@ -35,6 +35,7 @@ _HOMES = {
     "evaluate": "evaluation.trial",
     "label_rows": "labelling.rows",
     "load_dataset": "loading.load",
+    "load_model": "models.loaded",
     "push": "hub.push",
     "register": "loading.load",
 }
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from .loading.builder import Builder
     from .loading.load import load_dataset, register
     from .loading.run import Run
+    from .models.loaded import load_model
     from .runs.identity import Identity
     from .runs.journal import Journal
     from .runs.settings import Settings

@@ -122,14 +122,14 @@ class Scorer:
     """Linear models on the same embeddings, each text embedded once."""
 
     def __init__(self) -> None:
-        from llm_created.evaluation.features import choose
+        from llm_created.models.choose import choose
 
         self._seen, self._tests = choose("embeddings", embeddings()), {}
 
     def score(self, task: str, train: Sequence[Any], tests: Sequence[Path]) -> dict[str, Any]:
         """Accuracies on the test sets, in per cent, with 95 % intervals."""
-        from llm_created.evaluation.linear import Linear
         from llm_created.evaluation.scores import score
+        from llm_created.models.linear import Linear
         from llm_created.tasks import builtin
 
         model, scores = Linear(builtin.load(task).task, self._seen).fit(train), {}

@@ -19,7 +19,7 @@ PUBLIC = [
     *("Budget", "Builder", "Client", "Guide", "Human", "Identity", "Journal", "LLMCreatedError", "OpenAIClient"),
     *("Reason", "Reply", "Request", "RequestFailed", "Row", "Run", "RunFailed", "ScriptedClient", "Settings"),
     *("StoppedShort", "Task", "Usage", "UsageError"),
-    *("create", "evaluate", "label_rows", "load_dataset", "push", "register"),
+    *("create", "evaluate", "label_rows", "load_dataset", "load_model", "push", "register"),
 ]
 # Each example by itself, as somebody tries it who has just opened the documentation.
 EXAMPLES = """

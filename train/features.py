@@ -105,7 +105,7 @@ def tokenise(rows: Sequence[Row], variable: bool, tokenizer: Any, max_length: in
             return found
         except (SafetensorError, OSError, TypeError):
             _log.warning("the cached tokens in %s cannot be read: made anew", path)
-    made = _encode(rows, variable, tokenizer, max_length)
+    made = encode(rows, variable, tokenizer, max_length)
     _keep(made, path)
     _log.info("%s rows: tokenised in %.1f s", f"{len(rows):,}", time.perf_counter() - started)
     return made
@@ -141,7 +141,8 @@ def _fingerprint(rows: Sequence[Row], variable: bool, tokenizer: Any, max_length
     return hashed.hexdigest()
 
 
-def _encode(rows: Sequence[Row], variable: bool, tokenizer: Any, max_length: int) -> Features:
+def encode(rows: Sequence[Row], variable: bool, tokenizer: Any, max_length: int) -> Features:
+    """What `tokenise` keeps, without a cache."""
     texts = [text for row in rows for text in _texts(row, variable)]
     ways = _pairs(texts, tokenizer, max_length) if variable else _singles(texts, tokenizer, max_length)
     ids: list[list[int]] = [[]] * len(texts)

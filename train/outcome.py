@@ -10,6 +10,7 @@ from typing import Any
 from llm_created.data import sources
 from llm_created.errors import UsageError
 from llm_created.evaluation import results
+from llm_created.models import use
 from llm_created.train import checkpoint, data, publish, score
 from llm_created.train.arguments import Arguments
 from llm_created.utils import files
@@ -110,5 +111,7 @@ def file_and_score(result: dict[str, Any], output: Path, args: Arguments, accele
         result = score.score(wanted)
     if accelerator.is_main_process:
         publish.finished(output, args, lambda text: _log.info("%s", text))
+        for line in use.lines(output, publish.load(str(output)).task, "encoder"):
+            _log.info("%s", line)
     accelerator.wait_for_everyone()
     return result

@@ -9,7 +9,6 @@ result.
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 import sys
 from dataclasses import dataclass, field
@@ -19,14 +18,13 @@ from typing import Any, Literal
 from llm_created.data import sources
 from llm_created.errors import RunFailed, UsageError
 from llm_created.evaluation import results, scores
+from llm_created.models.places import folder_of
 from llm_created.tasks import builtin as tasks
 from llm_created.tasks.task import Row, Task
 from llm_created.train import data
 from llm_created.train.arguments import command, flag, start
 from llm_created.utils import files
-from llm_created.utils.text import shorten
 
-_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _log = logging.getLogger("llm_created.train")
 
 
@@ -60,7 +58,7 @@ def score(args: Arguments) -> dict[str, Any]:
     """
     if args.batch_size < 1:
         raise UsageError(f"--batch-size must be at least 1, not {args.batch_size}")
-    folder = _folder(args.run)
+    folder = folder_of(args.run)
     task = tasks.from_example(str(folder / "task.json")).task
     # Every test set is read before the model is loaded: a wrong name costs no time.
     tests = {_test_name(spec, args.probe): _rows(spec, task, args) for spec in args.on}
@@ -120,28 +118,6 @@ def file(result: dict[str, Any], source: Path, place: Path) -> None:
         except OSError as error:
             raise RunFailed(f"cannot copy predictions to {str(place.parent)!r}: {error.strerror or error}") from None
     results.write(place, result | {"scores": copied})
-
-
-def _folder(run: str) -> Path:
-    """The folder of a model, fetched from the Hub if it is there."""
-    folder = Path(run).expanduser()
-    if not folder.is_dir() and _HUB.fullmatch(run):
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-        try:
-            # The weights as safetensors alone: other formats are larger, and may hold code.
-            wanted = ["*.json", "*.txt", "*.model", "*.safetensors", "*.py"]
-            folder = Path(snapshot_download(run, allow_patterns=wanted))
-        except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-            raise RunFailed(f"cannot load {run!r} from the Hub: {shorten(str(error), 160)}") from None
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {run!r}, and it is no name of a model on the Hub")
-    if not (folder / "task.json").is_file():
-        raise UsageError(
-            f"{run!r} has no task.json, which says what it was trained for: give a model that finetune wrote"
-        )
-    return folder
 
 
 def _result(folder: Path, task: Task, args: Arguments) -> tuple[dict[str, Any], Path]:

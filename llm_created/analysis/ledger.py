@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from ..clients.prices import Price
 from ..errors import UsageError
-from ..evaluation.features import Embeddings, text
 from ..evaluation.run_scores import score_lines
 from ..evaluation.scores import wilson
+from ..models.embedded import Embeddings
+from ..models.features import text
 from ..runs import human
 from ..runs.journal import KEPT, SURPLUS, UNJUDGED, Journal
 from ..runs.kept import kept_rows

@@ -77,6 +77,7 @@ def parser() -> tuple[console.Parser, Mapping[str, console.Parser]]:
     _check(commands.add_parser("check", help="duplicates, near-duplicates and leaks in any file of rows"))
     _label(commands.add_parser("label", help="label rows with the model: zero-shot, few-shot, chain of thought"))
     _evaluate(commands.add_parser("evaluate", help="train a linear model on rows and score it, in seconds"))
+    _predict(commands.add_parser("predict", help="a trained model puts labels to a file: CSV, JSON lines, Parquet"))
     return parser, commands.choices
 
 
@@ -126,6 +127,21 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--num-rows", type=int, metavar="N", help="train on the first N rows (default all)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw of human rows (default 0)")
     parser.add_argument("--results", metavar="DIR", help="write the figures and predictions under this folder")
+    parser.add_argument("--save", metavar="DIR", help="keep the model in this folder, for `llm-created predict`")
+
+
+def _predict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="folder of `fit`, of `evaluate --save` or of finetune, or an encoder on the Hub")
+    parser.add_argument("file", help="CSV, TSV, JSON lines, JSON, Parquet ...; `-` is standard input")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help=".csv, .tsv, .jsonl, .json or .parquet, or `-`; default: NAME-predicted beside it",
+    )
+    parser.add_argument("--abstain", type=float, metavar="P", help="no label where it is less likely than this")
+    parser.add_argument("--fields", metavar="COLUMN=FIELD,...", help="columns under other names: body=text")
+    parser.add_argument("--embedding-model", metavar="NAME", help="of a linear model, where it lies elsewhere by now")
+    parser.add_argument("--overwrite", action="store_true", help="write over a file that is there")
 
 
 def _compare(parser: argparse.ArgumentParser) -> None:

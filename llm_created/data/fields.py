@@ -11,7 +11,7 @@ from typing import Any
 from ..tasks import builtin as tasks
 from ..tasks.human import Columns
 from ..tasks.task import Reason, Row, Task, match
-from ..utils.text import fold, scalar, shorten
+from ..utils.text import digest, fold, scalar, shorten
 
 
 def columns_of(task: Task) -> Columns | None:
@@ -59,6 +59,28 @@ def read_record(task: Task, item: object) -> Row | Reason:
     repeats = (Counter(texts) - Counter(distinct.values())).elements()
     again = replace(task, num_options=None).read(example | {task.options: list(distinct.values())})
     return row if isinstance(again, Reason) else again._replace(options=(*again.options, *repeats))
+
+
+def unanswered(task: Task, named: Mapping[str, Any]) -> Row | Reason:
+    """The fields as a row, its options in the order in which they are given; one that stands twice is shown once.
+
+    Its id does not depend on an answer, and its answer says nothing.
+    """
+    listed = listed_in(named.get(task.options))
+    texts = [text for text in map(scalar, task.labels or listed or ()) if text]
+    # Any of its options does as the answer that a row must have: nothing of it is shown.
+    row = read_record(task, {**named, task.options: listed, task.answer: texts[0] if texts else "-"})
+    if isinstance(row, Reason):
+        return row
+    distinct: dict[str, str] = {}
+    for text in texts:
+        distinct.setdefault(fold(text), text)
+    return blind(row._replace(options=tuple(distinct.values()), answer=0))
+
+
+def blind(row: Row) -> Row:
+    """The row with an id that does not depend on its answer, so that it is asked about alike with and without one."""
+    return row._replace(id=digest([row.inputs, sorted(row.options)]))
 
 
 def own_names(task: Task, item: Mapping[Any, Any]) -> dict[str, Any]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..data import human_rows, sources
 from ..errors import UsageError
+from ..models import linear, saved
+from ..models.choose import choose
+from ..models.features import Features
 from ..tasks import builtin as tasks
 from ..tasks.task import Row, Task
 from ..utils.console import say
 from ..utils.text import digest
-from . import demo_rows, linear, results
-from .features import Features, choose
+from . import demo_rows, results
 from .scores import McNemar, Score, mcnemar, score
 
 FRACTIONS = (0.1, 0.25, 0.5, 1.0)
@@ -64,6 +67,7 @@ class Trial:
         tests (`list[Scored]`): one for each test set.
         environment (`dict[str, Any]`): command, versions, commit, time.
         seconds (`float`): all of it.
+        model (`Linear`): the one that was trained on all the rows.
     """
 
     train: sources.Rows
@@ -74,6 +78,11 @@ class Trial:
     tests: list[Scored]
     environment: dict[str, Any]
     seconds: float
+    model: linear.Linear
+
+    def save(self, folder: str | Path) -> Path:
+        """Keep the model in a folder, for `load_model` and `llm-created predict`; see [`llm_created.load_model`]."""
+        return saved.save(self.model, folder, self.train.about.get("identity", {}).get("example"))
 
 
 def evaluate(
@@ -129,13 +138,18 @@ def evaluate(
     _check_names(tests)
     people = _human_rows(train, on, human_data, seed)
     sizes = sorted({max(1, round(len(train.rows) * fraction)) for fraction in FRACTIONS})
-    by_size = {size: _predictions(train.task, seen, train.rows[:size], tests) for size in sizes}
-    by_human = _predictions(train.task, seen, people, tests) if people else None
+    by_size = {}
+    for size in sizes:
+        model = linear.Linear(train.task, seen).fit(train.rows[:size])
+        by_size[size] = [model.predict(test.rows) for test in tests]
+    # What the features learnt of these rows, the model on human rows learns anew.
+    seen_anew = choose(features, embedding_model) if features == "tfidf" else seen
+    by_human = _predictions(train.task, seen_anew, people, tests) if people else None
     scored = []
     for at, test in enumerate(tests):
         curve = {size: predictions[at] for size, predictions in by_size.items()}
         scored.append(_scored(test, curve, by_human[at] if by_human else None, train.rows, people))
-    return Trial(train, whole, people, seen, seed, scored, environment, time.monotonic() - started)
+    return Trial(train, whole, people, seen, seed, scored, environment, time.monotonic() - started, model)
 
 
 def _check_names(tests: Sequence[_Test]) -> None:

@@ -20,13 +20,14 @@ from ..clients.base import Reply
 from ..creation import connect, define
 from ..creation import questions as asking
 from ..creation.progress import Tally
+from ..data import fields
 from ..errors import StoppedShort, UsageError
 from ..runs.identity import Identity
 from ..runs.journal import Journal
 from ..runs.settings import Settings
 from ..tasks.builtin import Source
 from ..tasks.task import Row
-from .records import Shots, blind
+from .records import Shots
 from .vain import Vain
 from .votes import Labelled, of_replies
 
@@ -150,8 +151,8 @@ async def labels(
     tally = tally if tally is not None else Tally()
     places: dict[str, list[int]] = {}
     for number, row in enumerate(rows):
-        places.setdefault(blind(row).id, []).append(number)
-    distinct = {name: blind(rows[numbers[0]]) for name, numbers in places.items()}
+        places.setdefault(fields.blind(row).id, []).append(number)
+    distinct = {name: fields.blind(rows[numbers[0]]) for name, numbers in places.items()}
     wanted = [(name, vote) for name in distinct for vote in range(judge.votes)]
     came: dict[str, dict[int, Reply]] = {name: {} for name in distinct}
     vain, stop = Vain(judge, settings.patience), stop or asyncio.Event()
@@ -179,7 +180,7 @@ async def labels(
                 in_order = [reply for _, reply in sorted(came.pop(name).items())]
                 for place in places[name]:
                     tally.kept += 1
-                    yield place, of_replies(judge, blind(rows[place]), in_order)
+                    yield place, of_replies(judge, fields.blind(rows[place]), in_order)
 
 
 def label_into(

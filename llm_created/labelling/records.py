@@ -16,7 +16,7 @@ from ..tasks import human
 from ..tasks.builtin import Source
 from ..tasks.task import Reason, Row, Task, match
 from ..utils.draws import evenly
-from ..utils.text import clean, digest, fold, scalar, shorten
+from ..utils.text import clean, digest, fold, shorten
 
 
 class Case(NamedTuple):
@@ -44,11 +44,6 @@ class Shots(NamedTuple):
 
     rows: tuple[Row, ...] = ()
     explained: Mapping[str, str] = {}
-
-
-def blind(row: Row) -> Row:
-    """The row with an id that does not depend on its answer, so that it is asked about alike with and without one."""
-    return row._replace(id=digest([row.inputs, sorted(row.options)]))
 
 
 def question(row: Row) -> tuple[str, ...]:
@@ -126,13 +121,13 @@ def _case(task: Task, columns: human.Columns | None, number: int, record: Any, t
     if not isinstance(record, Mapping):
         return Case(number, record, reason=Reason("not_an_object", f"{type(record).__name__} instead of an object"))
     named = fields.own_names(task, record)
-    row = _row(task, named)
+    row = fields.unanswered(task, named)
     if isinstance(row, Reason) and columns is not None:
         try:
             example = columns(record)
         except (LookupError, TypeError, ValueError, AttributeError):
             example = None
-        again = _row(task, example) if example else row
+        again = fields.unanswered(task, example) if example else row
         row, named = (again, dict(example or {})) if isinstance(again, Row) else (row, named)
     if isinstance(row, Reason):
         return Case(number, record, reason=row)
@@ -144,20 +139,6 @@ def _case(task: Task, columns: human.Columns | None, number: int, record: Any, t
     if isinstance(given, int):
         return Case(number, record, row, given=given)
     return Case(number, record, row, stray=shorten(str(answer), 40) or "blank")
-
-
-def _row(task: Task, named: Mapping[str, Any]) -> Row | Reason:
-    """The fields as a row, its options in the order in which they are given; one that stands twice is shown once."""
-    listed = fields.listed_in(named.get(task.options))
-    texts = [text for text in map(scalar, task.labels or listed or ()) if text]
-    # Any of its options does as the answer that a row must have: nothing of it is shown.
-    row = fields.read_record(task, {**named, task.options: listed, task.answer: texts[0] if texts else "-"})
-    if isinstance(row, Reason):
-        return row
-    distinct: dict[str, str] = {}
-    for text in texts:
-        distinct.setdefault(fold(text), text)
-    return blind(row._replace(options=tuple(distinct.values()), answer=0))
 
 
 def shots_for(source: Source, settings: Settings, count: int, file: str | None, asked: Collection[Row]) -> Shots:
@@ -214,7 +195,7 @@ def shots(task: Task, candidates: Iterable[Case | Row], count: int, seed: int, a
 def _labelled(candidates: Iterable[Case | Row]) -> Iterator[tuple[Row, str]]:
     for one in candidates:
         if isinstance(one, Row):
-            yield blind(one), ""
+            yield fields.blind(one), ""
         elif one.row is not None and one.given is not None:
             by_name = {fold(key): value for key, value in one.record.items() if isinstance(key, str)}
             said = by_name.get("explanation")

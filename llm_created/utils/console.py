@@ -75,6 +75,17 @@ def out(*lines: str) -> None:
     _write(sys.stdout, lines)
 
 
+def pour(text: str) -> None:
+    """Data that a command gives to another: as it is, but on a terminal."""
+    if sys.stdout.isatty():
+        sys.stdout.write(_showable(sys.stdout, harmless(text)))
+    else:
+        # Whatever the locale says: what is read as a file is UTF-8.
+        sys.stdout.flush()
+        raw = getattr(sys.stdout, "buffer", None)
+        raw.write(text.encode("utf-8", "backslashreplace")) if raw is not None else sys.stdout.write(text)
+
+
 def say(*lines: str) -> None:
     """Tell the person at the terminal; what a command gives goes to the other stream."""
     _flush(sys.stdout)

@@ -27,8 +27,8 @@ from llm_created.clients.prices import Price
 from llm_created.creation.loop import create
 from llm_created.errors import LLMCreatedError
 from llm_created.evaluation import results
-from llm_created.evaluation.features import Embeddings
 from llm_created.evaluation.scores import score
+from llm_created.models.embedded import Embeddings
 from llm_created.runs.folders import run_folder
 from llm_created.runs.journal import FILE_NAME
 

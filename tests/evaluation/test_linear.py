@@ -18,8 +18,8 @@ from llm_created.cli.main import main
 from llm_created.data import sources
 from llm_created.errors import UsageError
 from llm_created.evaluation import demo_rows, results, scores, trial
-from llm_created.evaluation.features import choose
-from llm_created.evaluation.linear import Linear
+from llm_created.models.choose import choose
+from llm_created.models.linear import Linear
 from llm_created.reports import trial_table
 from llm_created.tasks.task import Row, Task
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from ...analysis.ledger import Ledger, figures
 from ...errors import RunFailed, UsageError
-from ...evaluation.features import Embeddings
 from ...evaluation.run_scores import score_lines
+from ...models.embedded import Embeddings
 from ...reports.comparison import RESULTS, amount, as_markdown, as_text, equal_budget, lines_of, same_task, told
 from ...runs.folders import Found, find
 from ...runs.identity import DEFAULT_EMBEDDING_MODEL

@@ -1,0 +1,1 @@
+"""Models that give rows their answers: trained, kept in a folder, loaded, and put to files."""
