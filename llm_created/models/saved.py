@@ -74,9 +74,12 @@ def check(folder: Path) -> None:
 
 def write(model: Linear, folder: Path, example: Mapping[str, Any] | None = None) -> None:
     """Write the files of a model into a folder, whatever else is there."""
+    import numpy as np
     from safetensors.numpy import save as packed
 
     about, arrays = model.kept()
+    # The bytes of a matrix that lies the other way round are written as they lie.
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     (folder / WEIGHTS_FILE).write_bytes(packed(arrays))
     if isinstance(model.features, Embeddings) and os.path.isdir(model.features.path):
         files.write_text(folder / PLACE_FILE, f"{model.features.path}\n")
