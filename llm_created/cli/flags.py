@@ -42,6 +42,11 @@ def run(parser: argparse.ArgumentParser) -> None:
         _add(group, (one for one in KNOBS.values() if one.kind == kind and not one.of_task))
 
 
+def of_description(parser: argparse.ArgumentParser) -> None:
+    """The one that says a task in words, where no task is named."""
+    _add(parser, [KNOBS["description"]])
+
+
 def of_labels(parser: argparse.ArgumentParser) -> None:
     """Those that `label` takes."""
     _add(parser, (KNOBS[name] for name in _OF_LABELS))

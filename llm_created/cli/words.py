@@ -77,6 +77,7 @@ def parser() -> tuple[console.Parser, Mapping[str, console.Parser]]:
     _check(commands.add_parser("check", help="duplicates, near-duplicates and leaks in any file of rows"))
     _label(commands.add_parser("label", help="label rows with the model: zero-shot, few-shot, chain of thought"))
     _evaluate(commands.add_parser("evaluate", help="train a linear model on rows and score it, in seconds"))
+    _fit(commands.add_parser("fit", help="from your own labelled rows to a classifier, and whether created rows help"))
     _predict(commands.add_parser("predict", help="a trained model puts labels to a file: CSV, JSON lines, Parquet"))
     return parser, commands.choices
 
@@ -128,6 +129,25 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the draw of human rows (default 0)")
     parser.add_argument("--results", metavar="DIR", help="write the figures and predictions under this folder")
     parser.add_argument("--save", metavar="DIR", help="keep the model in this folder, for `llm-created predict`")
+
+
+def _fit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", help="your rows, labelled, or some of them: CSV, TSV, JSON lines, JSON, Parquet ...")
+    group = parser.add_argument_group("your rows (what is not said is inferred, and told)")
+    group.add_argument("--text", dest="fields", metavar="A,B", help="the columns that are read")
+    group.add_argument("--label", dest="answer_field", metavar="COLUMN", help="the column of the labels")
+    group.add_argument("--options", dest="options_field", metavar="COLUMN", help="the column of a row's own options")
+    group.add_argument("--labels", metavar="A,B,C", help="all labels, where the rows do not have them all")
+    group.add_argument("--label-space", choices=("fixed", "variable"), help="do all rows share their options?")
+    group.add_argument("--test", metavar="FILE", help="rows to score on, in place of a part of yours")
+    group.add_argument("--share", type=float, default=0.3, metavar="P", help="of your rows, to score on (default 0.3)")
+    group.add_argument("--examples", type=int, default=40, metavar="N", help="most shown to the writer (default 40)")
+    parser.add_argument("--out", metavar="DIR", help="of the classifier (default: NAME-classifier)")
+    parser.add_argument("--encoder", metavar="NAME", help="train this transformer in place of a linear model")
+    parser.add_argument("--overwrite", action="store_true", help="put it in the place of another fit")
+    flags.run(parser)
+    flags.of_description(parser)
+    parser.set_defaults(num_rows=300)
 
 
 def _predict(parser: argparse.ArgumentParser) -> None:

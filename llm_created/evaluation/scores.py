@@ -145,6 +145,27 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
     return McNemar(only_first, only_second, min(1.0, 2 * tail / 2**n))
 
 
+def difference(first: Sequence[bool], second: Sequence[bool]) -> tuple[float, float, float]:
+    """How much higher the first of two models scores on the same rows, from 0 to 1, and the 95 % interval of that.
+
+    The interval is the adjusted one of Agresti and Min (2005, https://doi.org/10.1002/sim.1781): half a row more in
+    each of the four cells.
+
+    Args:
+        first (`Sequence[bool]`): for each row, whether the first model is right.
+        second (`Sequence[bool]`): the same of the second model, in the same order.
+
+    Raises:
+        UsageError: the two are not of the same length, or there is no row.
+    """
+    test = mcnemar(first, second)
+    if not first:
+        raise UsageError("no interval for a difference on no row")
+    b, c, n = test.only_first + 0.5, test.only_second + 0.5, len(first) + 2
+    middle, half = (b - c) / n, _Z * sqrt(max(b + c - (b - c) ** 2 / n, 0)) / n
+    return (test.only_first - test.only_second) / len(first), max(middle - half, -1.0), min(middle + half, 1.0)
+
+
 def is_majority(score: Score) -> bool:
     """Whether a score is that of a constant classifier: constant predictions, or exactly the majority class."""
     return score.constant or score.accuracy == score.majority

@@ -23,11 +23,13 @@ class Linear:
     Args:
         task (`Task`): the task.
         features (`Features`): what it sees.
+        evenly (`bool`, defaults to `False`): whether each label weighs as much as another, however many rows have it.
     """
 
-    def __init__(self, task: Task, features: Features) -> None:
+    def __init__(self, task: Task, features: Features, evenly: bool = False) -> None:
         self.task = task
         self.features = features
+        self._evenly = evenly and not task.variable
         # Which columns of the features it looks at, what each says for each class, and which labels the classes are.
         self._columns: Any = slice(None)
         self._weights: Any = None
@@ -51,7 +53,8 @@ class Linear:
             seen = self.features.texts(rows)
         # Of the hashed columns most are empty, and the solver would take as long over them.
         self._columns = _filled(seen)
-        model = LogisticRegression(max_iter=1000, fit_intercept=not self.task.variable)
+        weights = "balanced" if self._evenly else None
+        model = LogisticRegression(max_iter=1000, fit_intercept=not self.task.variable, class_weight=weights)
         model.fit(seen[:, self._columns], answers)
         self._weights, self._bias = model.coef_, np.broadcast_to(model.intercept_, len(model.coef_)).copy()
         self._classes = [] if self.task.variable else [int(label) for label in model.classes_]

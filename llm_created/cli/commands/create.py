@@ -81,7 +81,7 @@ def _run_of(args: argparse.Namespace) -> tuple[Settings, Identity, Prepared]:
     if settings.instruction_extra is not None:
         # On the command line it is a file, whatever it is called; a line break tells a text from a path.
         settings.instruction_extra = read_text("--instruction-extra", settings.instruction_extra) + "\n"
-    source, strategy = _source(args), _strategy(args)
+    source, strategy = _source(args), strategy_of(args)
     if args.attributes_out and settings.attributes != "ask":
         raise UsageError("--attributes-out goes with --attributes ask")
     if settings.attributes == "ask":
@@ -97,7 +97,7 @@ def _run_of(args: argparse.Namespace) -> tuple[Settings, Identity, Prepared]:
     return settings, made, prepared
 
 
-def _strategy(args: argparse.Namespace) -> str:
+def strategy_of(args: argparse.Namespace) -> str:
     """The strategy of self-reference, or the method that shows no example."""
     if args.method and args.method != "self-reference":
         if args.strategy:

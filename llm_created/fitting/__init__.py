@@ -1,0 +1,1 @@
+"""From a person's own rows to a classifier: hold out, create, compare, keep."""

@@ -1,0 +1,109 @@
+"""Which of a person's rows are held out to be scored on: evenly over labels, what is nearly the same on one side."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ..tasks.task import Row
+from ..utils.text import digest, fold
+
+# More rows than these narrow an interval by little, and each is one that nothing learns from.
+MOST = 2_000
+# Rows are nearly the same from this share of common pieces of this many letters on, as 64 hashes estimate it.
+ALIKE, PIECE = 0.7, 5
+_HASHES, _BANDS = 64, 16
+_PRIME = 2**31 - 1
+_SPACE = re.compile(r"\W+")
+
+
+class Split(NamedTuple):
+    """A person's rows in two parts.
+
+    Attributes:
+        mine (`list[Row]`): those that are learnt from.
+        held (`list[Row]`): those that are scored on.
+        together (`int`): rows that are nearly the same as another one.
+        rule (`str`): how they were parted, in words.
+    """
+
+    mine: list[Row]
+    held: list[Row]
+    together: int
+    rule: str
+
+
+def hold_out(rows: Sequence[Row], share: float, seed: int, fixed: bool) -> Split:
+    """Hold out a share of the rows.
+
+    Args:
+        rows (`Sequence[Row]`): all of them.
+        share (`float`): of each label's rows, rounded; 2,000 rows at most.
+        seed (`int`): another seed holds out others.
+        fixed (`bool`): whether rows share their labels; else there is nothing to be even over.
+    """
+    share = min(share, MOST / len(rows))
+    of_label = Counter(row.answer if fixed else 0 for row in rows)
+    # Half a row is a whole one, and the only row of a label is learnt from.
+    wanted = {label: min(int(share * count + 0.5), count - 1) for label, count in of_label.items()}
+    groups = _groups(rows)
+    held: set[int] = set()
+    had: Counter[int] = Counter()
+    for group in sorted(groups, key=lambda one: digest([seed, min(rows[at].id for at in one)])):
+        adds = Counter(rows[at].answer if fixed else 0 for at in group)
+        if all(had[label] + count <= wanted[label] for label, count in adds.items()):
+            had += adds
+            held.update(group)
+    together = sum(len(group) for group in groups if len(group) > 1)
+    said = (
+        f"{share:.0%} of each label's rows, rounded" if fixed else f"{share:.0%} of the rows"
+    ) + f", drawn by a hash of the seed {seed} and their content"
+    said += f"; rows that share {ALIKE:.0%} of their {PIECE}-letter pieces stand on one side ({together:,} do)"
+    order = range(len(rows))
+    return Split(
+        [rows[at] for at in order if at not in held], [rows[at] for at in order if at in held], together, said
+    )
+
+
+def _groups(rows: Sequence[Row]) -> list[list[int]]:
+    """The places of rows that are nearly the same, in chains, together."""
+    leader = list(range(len(rows)))
+
+    def first(at: int) -> int:
+        while leader[at] != at:
+            leader[at] = at = leader[leader[at]]
+        return at
+
+    for one, other in _pairs(rows):
+        leader[max(first(one), first(other))] = min(first(one), first(other))
+    found: dict[int, list[int]] = {}
+    for at in range(len(rows)):
+        found.setdefault(first(at), []).append(at)
+    return list(found.values())
+
+
+def _pairs(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
+    """Rows that are nearly the same, by minima of hashes (Broder, 1997, https://doi.org/10.1109/SEQUEN.1997.666900)."""
+    import numpy as np
+
+    draws = np.random.RandomState(0).randint(1, _PRIME, (2, _HASHES, 1)).astype(np.uint64)
+    signatures: Any = np.stack([_signature(row, draws) for row in rows])
+    for band in np.split(signatures, _BANDS, axis=1):
+        seen: dict[bytes, int] = {}
+        for at, part in enumerate(band):
+            other = seen.setdefault(part.tobytes(), at)
+            if other != at and (signatures[at] == signatures[other]).mean() >= ALIKE:
+                yield other, at
+
+
+def _signature(row: Row, draws: Any) -> Any:
+    import numpy as np
+
+    text = _SPACE.sub(" ", fold(" ".join(row.inputs))).strip()
+    pieces = {text[at : at + PIECE] for at in range(max(len(text) - PIECE + 1, 1))}
+    hashes = np.array([zlib.crc32(piece.encode("utf-8", "surrogatepass")) for piece in sorted(pieces)], np.uint64)
+    factor, shift = draws
+    return ((hashes % _PRIME * factor + shift) % _PRIME).min(axis=1)
