@@ -143,6 +143,11 @@ def _fit(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--share", type=float, default=0.3, metavar="P", help="of your rows, to score on (default 0.3)")
     group.add_argument("--examples", type=int, default=40, metavar="N", help="most shown to the writer (default 40)")
     parser.add_argument("--out", metavar="DIR", help="of the classifier (default: NAME-classifier)")
+    parser.add_argument(
+        "--features",
+        choices=("tfidf", "embeddings"),
+        help="of a linear model (default embeddings, if a model is here)",
+    )
     parser.add_argument("--encoder", metavar="NAME", help="train this transformer in place of a linear model")
     parser.add_argument("--overwrite", action="store_true", help="put it in the place of another fit")
     flags.run(parser)

@@ -94,8 +94,8 @@ def linear(task: Task, seen: Features) -> Train:
 def model(task: Task, seen: Features, rows: Sequence[Row]) -> Linear:
     """A linear model of these rows, in which labels weigh alike.
 
-    Of a few rows an unweighted one learns little but which label is the commonest; and created rows are even over labels,
-    so that a difference would be one of proportions, too.
+    Of a few rows an unweighted one learns little but which label is the commonest; and created rows are even over
+    labels, so that a difference would be one of proportions, too.
     """
     return Linear(task, choose("tfidf") if isinstance(seen, Tfidf) else seen, evenly=True).fit(rows)
 

@@ -73,7 +73,7 @@ def fit(plan: Plan, settings: Settings, watcher: Watcher, tell: Tell) -> Fitted:
     made = ready(plan, settings, tell)
     if plan.encoder:
         encoders.check()
-    seen, about = usual(plan.embedding_model)
+    seen, about = usual(plan.embedding_model, plan.features)
     tell(f"features: {about}")
     digest = made.digest(seen.name)
     before = _before(plan, digest)

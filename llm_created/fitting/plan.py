@@ -17,7 +17,7 @@ from ..evaluation.results import fingerprint
 from ..runs.identity import MAX_EXAMPLES, Identity
 from ..runs.settings import Settings
 from ..tasks.builtin import Source
-from ..tasks.task import Row, Task
+from ..tasks.task import Reason, Row, Task
 from ..utils.text import digest, shorten
 from .split import Split, hold_out
 
@@ -40,6 +40,7 @@ class Plan:
         share (`float`): of their rows, to score on.
         examples (`int`): formatting examples, at most.
         embedding_model (`str`, *optional*): what a linear model sees, in place of the usual.
+        features (`str`, *optional*): `"tfidf"` or `"embeddings"`, in place of what is best here.
         encoder (`str`, *optional*): a transformer to train in place of a linear model.
         overwrite (`bool`): put it in the place of another fit.
     """
@@ -52,6 +53,7 @@ class Plan:
     share: float = 0.3
     examples: int = 40
     embedding_model: str | None = None
+    features: str | None = None
     encoder: str | None = None
     overwrite: bool = False
 
@@ -84,7 +86,10 @@ class Ready:
     def digest(self, features: str) -> str:
         """What says whether a folder holds this very fit."""
         rows = [fingerprint(self.split.mine), fingerprint(self.split.held)]
-        asked = [self.settings.num_rows, named(self.settings, self.made), features, self.plan.encoder]
+        checks = named(self.settings, self.made)
+        # Ours is said by its rows; it is called by its path as long as it is not there.
+        checks["check_against"] = [name for name in checks.get("check_against", ()) if not name.endswith(HELD_FILE)]
+        asked = [self.settings.num_rows, checks, features, self.plan.encoder, self.plan.features]
         return digest([_FORMAT, self.task.to_json(), rows, self.made.digest, asked])
 
 
@@ -125,7 +130,10 @@ def _parts(plan: Plan, given: Labelled, seed: int) -> Split:
     task = given.task
     options = task.options if task.variable else None
     told = Columns(task.inputs, task.answer, options, task.labels or (), "variable" if task.variable else None)
-    held = read_labelled(plan.test, told).rows
+    try:
+        held = read_labelled(plan.test, told).rows
+    except UsageError as error:
+        raise UsageError(f"`test` {plan.test!r}: {error}; it must have the columns of {plan.file!r}") from None
     if task.labels is not None:
         held = [row._replace(options=task.labels) for row in held]
     keys = {row.key for row in held}
@@ -164,10 +172,15 @@ def _examples(task: Task, mine: Sequence[Row], most: int) -> list[Row]:
     """The formatting examples: evenly over labels, in an order by hash, one of each at least."""
     groups: dict[int, list[Row]] = {}
     for row in sorted(mine, key=lambda one: digest(["example", one.id])):
+        # A row that lists an option twice is scored as it is, and shown to nobody.
+        if isinstance(task.read(task.example(row)), Reason):
+            continue
         groups.setdefault(row.answer if task.labels else 0, []).append(row)
     in_turn = [
         row for line in zip_longest(*(groups[key] for key in sorted(groups))) for row in line if row is not None
     ]
+    if not in_turn:
+        raise UsageError("no row to learn from can be shown to a model: each lists an option twice")
     return in_turn[: max(most, len(groups))]
 
 

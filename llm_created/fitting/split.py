@@ -14,7 +14,9 @@ from ..utils.text import digest, fold
 # More rows than these narrow an interval by little, and each is one that nothing learns from.
 MOST = 2_000
 # Rows are nearly the same from this share of common pieces of this many letters on, as 64 hashes estimate it.
-ALIKE, PIECE = 0.7, 5
+ALIKE = 0.7
+# Long texts of one language have most short pieces in common, whatever they say.
+_PIECE, _LONG, _PIECE_OF_LONG = 5, 300, 20
 _HASHES, _BANDS = 64, 16
 _PRIME = 2**31 - 1
 _SPACE = re.compile(r"\W+")
@@ -61,7 +63,8 @@ def hold_out(rows: Sequence[Row], share: float, seed: int, fixed: bool) -> Split
     said = (
         f"{share:.0%} of each label's rows, rounded" if fixed else f"{share:.0%} of the rows"
     ) + f", drawn by a hash of the seed {seed} and their content"
-    said += f"; rows that share {ALIKE:.0%} of their {PIECE}-letter pieces stand on one side ({together:,} do)"
+    pieces = f"pieces of {_PIECE} letters ({_PIECE_OF_LONG} in long texts)"
+    said += f"; rows that share {ALIKE:.0%} of their {pieces} stand on one side ({together:,} do)"
     order = range(len(rows))
     return Split(
         [rows[at] for at in order if at not in held], [rows[at] for at in order if at in held], together, said
@@ -103,7 +106,8 @@ def _signature(row: Row, draws: Any) -> Any:
     import numpy as np
 
     text = _SPACE.sub(" ", fold(" ".join(row.inputs))).strip()
-    pieces = {text[at : at + PIECE] for at in range(max(len(text) - PIECE + 1, 1))}
+    size = _PIECE if len(text) < _LONG else _PIECE_OF_LONG
+    pieces = {text[at : at + size] for at in range(max(len(text) - size + 1, 1))}
     hashes = np.array([zlib.crc32(piece.encode("utf-8", "surrogatepass")) for piece in sorted(pieces)], np.uint64)
     factor, shift = draws
     return ((hashes % _PRIME * factor + shift) % _PRIME).min(axis=1)

@@ -69,21 +69,26 @@ def restored(
     raise UsageError(f"these features are none that this version knows: {shorten(str(dict(about)), 80)}; upgrade it")
 
 
-def usual(embedding_model: str | None = None) -> tuple[Features, str]:
+def usual(embedding_model: str | None = None, features: str | None = None) -> tuple[Features, str]:
     """Embeddings where a model for them is here or on the Hub, else hashed words, and why, in a line.
 
     Args:
         embedding_model (`str`, *optional*): a name or a path, which is then taken or refused.
+        features (`str`, *optional*): `"tfidf"` or `"embeddings"`, likewise.
 
     Raises:
         UsageError: scikit-learn is missing, or the model that was named.
     """
-    if embedding_model is not None:
-        made = choose("embeddings", embedding_model)
+    if embedding_model is not None or features == "tfidf":
+        made = choose(features or "embeddings", embedding_model)
         return made, made.about
     if importlib.util.find_spec("sentence_transformers") is None:
         return choose("tfidf"), "hashed words (embeddings do better: pip install 'llm-created[embed]')"
     place = place_of(DEFAULT_EMBEDDING_MODEL)
+    if place is None and features == "embeddings":
+        raise UsageError(
+            f"`features` embeddings: {DEFAULT_EMBEDDING_MODEL} is not here: name `embedding_model` FOLDER"
+        )
     if place is None:
         return choose("tfidf"), f"hashed words: the embedding model {DEFAULT_EMBEDDING_MODEL} is not here, and no Hub"
     choose("tfidf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,10 @@ class Linear:
         self._columns = _filled(seen)
         weights = "balanced" if self._evenly else None
         model = LogisticRegression(max_iter=1000, fit_intercept=not self.task.variable, class_weight=weights)
-        model.fit(seen[:, self._columns], answers)
+        with warnings.catch_warnings():
+            # That few rows have many labels is no mistake here.
+            warnings.filterwarnings("ignore", "The number of unique classes")
+            model.fit(seen[:, self._columns], answers)
         self._weights, self._bias = model.coef_, np.broadcast_to(model.intercept_, len(model.coef_)).copy()
         self._classes = [] if self.task.variable else [int(label) for label in model.classes_]
         return self

@@ -37,6 +37,7 @@ def fit(args: argparse.Namespace, argv: list[str]) -> int:
         share=args.share,
         examples=args.examples,
         embedding_model=args.embedding_model,
+        features=args.features,
         encoder=args.encoder,
         overwrite=args.overwrite,
     )
