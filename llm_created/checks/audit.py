@@ -11,14 +11,16 @@ from typing import NamedTuple
 
 from ..data import fields, sources, tables
 from ..errors import UsageError
+from ..models.features import Features
 from ..tasks.task import Reason, Row, Task
 from ..utils import files
 from ..utils.progress import Told
 from ..utils.text import fold, shorten
+from .label_errors import LEAST, doubts
 from .leakage import EvaluationSets, Leak
 from .near_duplicates import NearDuplicates
 
-DUPLICATE = "duplicate"
+DUPLICATE, DOUBTED = "duplicate", "label_doubted"
 # Rows that are embedded before it is said how far that is; a model puts texts of one length together.
 _AT_ONCE = 512
 
@@ -50,6 +52,7 @@ class Found:
         otherwise (`int`): how many of these have another answer.
         near (`list[Finding]`): near-duplicates among the other rows.
         leaks (`list[tuple[Finding, Leak]]`): rows that repeat an evaluation set.
+        doubted (`list[Finding]`, *optional*): rows whose labels are likely wrong, likeliest first, once looked for.
     """
 
     name: str
@@ -60,12 +63,13 @@ class Found:
     otherwise: int = 0
     near: list[Finding] = field(default_factory=list)
     leaks: list[tuple[Finding, Leak]] = field(default_factory=list)
+    doubted: list[Finding] | None = None
 
     @property
     def findings(self) -> list[Finding]:
         """All findings, by row."""
-        leaks = (one for one, _ in self.leaks)
-        return sorted([*self.rejected, *self.duplicates, *self.near, *leaks], key=lambda one: one.number)
+        found = [*self.rejected, *self.duplicates, *self.near, *(one for one, _ in self.leaks), *(self.doubted or ())]
+        return sorted(found, key=lambda one: one.number)
 
 
 def read(spec: str, task: Task | None = None, human_data: str | None = None) -> Found:
@@ -166,6 +170,27 @@ def search(
             told("rows compared with those before them", done, len(distinct))
             reason = near.check(row)
             found.near += [Finding(number, row, reason)] if reason else []
+
+
+def doubt(found: Found, features: Features, told: Told = lambda what, done, total: None) -> None:
+    """Look for labels that are likely wrong, and write them into `found`.
+
+    Raises:
+        UsageError: there are too few rows, or all have one label.
+    """
+    distinct = {row.key: number for number, row in reversed(found.rows.items())}
+    rows = {number: found.rows[number] for number in sorted(distinct.values())}
+    if len(rows) < LEAST or (not found.task.variable and len({row.answer for row in rows.values()}) < 2):
+        raise UsageError(
+            f"`label_errors` compares rows with each other, and {found.name} has {len(rows):,}: {LEAST} of two labels "
+            "are the least"
+        )
+    found.doubted = []
+    for one in doubts(found.task, rows, features, told):
+        row = rows[one.number]
+        detail = f"it is {row.options[row.answer]!r} ({one.given:.0%}), and rather {row.options[one.said]!r}"
+        reason = Reason(DOUBTED, f"{detail} ({one.rather:.0%})")
+        found.doubted.append(Finding(one.number, row, reason))
 
 
 async def _embed(near: NearDuplicates, rows: list[Row], told: Told) -> None:

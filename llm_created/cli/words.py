@@ -74,7 +74,7 @@ def parser() -> tuple[console.Parser, Mapping[str, console.Parser]]:
     )
     _page(audit)
     _compare(commands.add_parser("compare", help="runs side by side at equal calls, tokens, dollars or rows"))
-    _check(commands.add_parser("check", help="duplicates, near-duplicates and leaks in any file of rows"))
+    _check(commands.add_parser("check", help="duplicates, leaks and likely label errors in any file of rows"))
     _label(commands.add_parser("label", help="label rows with the model: zero-shot, few-shot, chain of thought"))
     _evaluate(commands.add_parser("evaluate", help="train a linear model on rows and score it, in seconds"))
     _fit(commands.add_parser("fit", help="from your own labelled rows to a classifier, and whether created rows help"))
@@ -185,6 +185,12 @@ def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check-against", nargs="+", metavar="SET", help="evaluation sets: `csqa:test`, files")
     parser.add_argument("--embedding-model", metavar="NAME", help="of --near-duplicates: a name or a path")
     parser.add_argument("--human-data", metavar="DIR", help="human data in place of the Hub")
+    parser.add_argument("--label-errors", action="store_true", help="labels that are likely wrong, likeliest first")
+    parser.add_argument(
+        "--features",
+        choices=("tfidf", "embeddings"),
+        help="of --label-errors (default embeddings, if they are here)",
+    )
     parser.add_argument("--report", metavar="FILE", help="one JSON line for each row with a finding")
 
 

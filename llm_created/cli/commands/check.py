@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...checks.audit import Finding, Found, read, search
+from ...checks.audit import Finding, Found, doubt, read, search
 from ...checks.leakage import NUM_WORDS, EvaluationSets
 from ...checks.near_duplicates import NearDuplicates
 from ...errors import UsageError
+from ...models.choose import usual
 from ...reports.table import bars
 from ...runs.identity import DEFAULT_EMBEDDING_MODEL
 from ...tasks import builtin as tasks
@@ -32,8 +33,11 @@ _KINDS = {
 
 def check(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created check RUN`: exact and near-duplicates, leaks and balance in any rows."""
-    if args.embedding_model and args.near_duplicates is None:
-        raise UsageError(f"--embedding-model {args.embedding_model!r} goes with --near-duplicates")
+    if args.embedding_model and args.near_duplicates is None and not args.label_errors:
+        raise UsageError(f"--embedding-model {args.embedding_model!r} goes with --near-duplicates or --label-errors")
+    if args.features and not args.label_errors:
+        raise UsageError(f"--features {args.features} goes with --label-errors")
+    seen, about = usual(args.embedding_model, args.features) if args.label_errors else (None, "")
     task, near = tasks.named(args.task).task if args.task else None, None
     if args.near_duplicates is not None:
         near = NearDuplicates(args.near_duplicates, args.embedding_model or DEFAULT_EMBEDDING_MODEL)
@@ -43,10 +47,14 @@ def check(args: argparse.Namespace, argv: list[str]) -> int:
     progress = Progress()
     try:
         search(found, near, known, progress)
+        if seen is not None:
+            doubt(found, seen, progress)
     finally:
         progress.end()
     for line in lines(found, near, known):
         out(line)
+    if found.doubted:
+        out("", *wrap(_doubts(found, about), _WIDTH))
     if args.report:
         files.write_text(Path(args.report).expanduser(), "".join(f"{line}\n" for line in _report(found)))
         out("", f"written: {args.report}")
@@ -73,7 +81,18 @@ def lines(found: Found, near: NearDuplicates | None = None, known: EvaluationSet
         kinds = Counter((leak.where, leak.kind) for _, leak in found.leaks)
         said += [f"  {fit(where, 40)}: {number:,} {_KINDS[kind]}" for (where, kind), number in kinds.items()]
         said += _examples([one for one, _ in found.leaks])
+    if found.doubted is not None:
+        said += ["", _head("labels that are likely wrong", len(found.doubted), found)]
+        said += _examples(found.doubted)
     return [*said, "", *_balance(found)]
+
+
+def _doubts(found: Found, about: str) -> str:
+    """What doubts are worth."""
+    said = f"Doubts are those of a linear model of the other rows ({about})"
+    if len(found.doubted or ()) > len(found.rows) / 4:
+        return f"{said}: so many say more of the model, which cannot tell these labels, than of the rows."
+    return f"{said}: look at them, the likeliest first; --report FILE lists them all."
 
 
 def _head(name: str, number: int, found: Found) -> str:
