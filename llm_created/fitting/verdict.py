@@ -25,9 +25,9 @@ def _gained(mine: Arm, both: Arm, gain: Gain) -> str:
     interval = f"95 % interval {100 * gain.low:.0f} to {100 * gain.high:.0f}"
     points = f"{abs(100 * gain.points):.1f} points"
     over = f"your {mine.mine:,} alone"
-    if gain.low > 0:
+    if _shown(gain) and gain.points > 0:
         return f"{both.created:,} created rows added {points} over {over} ({interval}):"
-    if gain.high < 0:
+    if _shown(gain):
         return f"{both.created:,} created rows cost {points} against {over} ({interval}):"
     sign = "+" if gain.points > 0 else "-" if gain.points < 0 else "±"
     return (
@@ -35,15 +35,20 @@ def _gained(mine: Arm, both: Arm, gain: Gain) -> str:
     )
 
 
+def _shown(gain: Gain) -> bool:
+    """Whether there is a difference: by the interval and by the exact test, which few rows may part."""
+    return gain.test.p < 0.05 and not gain.low <= 0 <= gain.high
+
+
 def _worth(found: Compared, gain: Gain) -> list[str]:
-    told = worth(found.curve, gain.points if gain.low > 0 else 0.0)
+    told = worth(found.curve, gain.points if _shown(gain) else 0.0)
     if told is None:
         return []
     slope, more = told
     doubling = f"each doubling of your own labels added about {100 * slope:.1f} points"
     if more:
         return [f"About {_round(more):,} more labels of yours would be worth as much: {doubling}."]
-    if gain.low > 0:
+    if _shown(gain) and gain.points > 0:
         return [f"More than three times your labels again would be worth as much: {doubling}."]
     return [f"{doubling[0].upper()}{doubling[1:]}."]
 

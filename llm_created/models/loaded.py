@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike, fspath
 from typing import Any, NamedTuple, Protocol
 
@@ -199,7 +200,8 @@ def _row(task: Task, record: Any, given: Mapping[str, str]) -> Row | Reason:
         # A model reads no further anyway.
         if isinstance(value, str) and len(value) > MAX_FIELD:
             named[field] = value[:MAX_FIELD]
-    return fields.unanswered(task, named)
+    # It was trained on rows with so many options, and scores any number.
+    return fields.unanswered(replace(task, num_options=None), named)
 
 
 def _batches(pairs: Iterator[tuple[Any, Row | Reason]]) -> Iterator[list[tuple[Any, Row | Reason]]]:
