@@ -77,13 +77,14 @@ def out(*lines: str) -> None:
 
 def pour(text: str) -> None:
     """Data that a command gives to another: as it is, but on a terminal."""
-    if sys.stdout.isatty():
-        sys.stdout.write(_showable(sys.stdout, harmless(text)))
-    else:
-        # Whatever the locale says: what is read as a file is UTF-8.
-        sys.stdout.flush()
-        raw = getattr(sys.stdout, "buffer", None)
-        raw.write(text.encode("utf-8", "backslashreplace")) if raw is not None else sys.stdout.write(text)
+    to = sys.stdout
+    raw = getattr(to, "buffer", None)
+    if to.isatty() or raw is None:
+        to.write(_showable(to, harmless(text)))
+        return
+    to.flush()
+    # Whatever the locale says: what is read as a file is UTF-8.
+    raw.write(text.encode("utf-8", "backslashreplace"))
 
 
 def say(*lines: str) -> None:
