@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ class Trainings:
 
         return predict
 
-    def folder(self, rows: int) -> Path:
-        """Where the training on so many rows is."""
-        return self._folders[rows]
+    def copy(self, rows: int, to: Path) -> None:
+        """Copy what the training on so many rows wrote, but for what it said to the held-out ones."""
+        for path in self._folders[rows].iterdir():
+            if path.is_file() and not path.name.startswith(".") and path.suffix != ".jsonl":
+                shutil.copyfile(path, to / path.name)

@@ -221,7 +221,7 @@ def _keep(
         if trainings is None:
             saved.write(compare.model(task, seen, rows), stage, task.example(made.shown[0]))
         else:
-            _copy(trainings.folder(len(rows)), stage)
+            trainings.copy(len(rows), stage)
         kind = "linear" if trainings is None else "encoder"
         (stage / _CREATED).write_text(_lines(records(task, created.rows)), "utf-8")
         if made.split.held:
@@ -235,12 +235,6 @@ def _keep(
         raise files.cannot_write(
             out, error, "The replies are kept: mend that, and run the same command again"
         ) from None
-
-
-def _copy(source: Path, to: Path) -> None:
-    for path in source.iterdir():
-        if path.is_file() and not path.name.startswith(".") and not path.name.endswith(".jsonl"):
-            shutil.copyfile(path, to / path.name)
 
 
 def _held(made: Ready, found: Compared) -> list[Mapping[str, Any]]:
