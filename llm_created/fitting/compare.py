@@ -145,13 +145,13 @@ def cross_validated(train: Train, task: Task, mine: Sequence[Row], created: Sequ
 
 
 def chosen(folds: Mapping[str, int], mine: int, created: int) -> tuple[str, str]:
-    """Which arm is kept, and why, in words."""
+    """Which arm is kept, and why, in words: a person's rows are always among what it learnt from."""
     if not created:
         return MINE, "there is no created row"
     if not folds:
         return BOTH, f"as a rule: {mine} rows of yours are too few to choose by"
     # Of two alike, the one with more rows behind it.
-    best = max((BOTH, MINE, CREATED), key=lambda name: folds[name])
+    best = BOTH if folds[BOTH] >= folds[MINE] else MINE
     shown = ", ".join(f"{name} {100 * folds[name] / mine:.1f} %" for name in (MINE, CREATED, BOTH))
     return best, f"by {FOLDS}-fold cross-validation on your {mine} rows ({shown}); held-out rows had no say"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..evaluation.results import fingerprint
 from ..tasks.task import Row, Task
 from ..utils.files import write_json, write_text
 from .plan import HELD_FILE, records
@@ -41,12 +42,12 @@ class Trainings:
 
     def __init__(self, name: str, task: Task, work: Path, seed: int) -> None:
         self._name, self._task, self._work, self._seed = name, task, work, seed
-        self._folders: dict[int, Path] = {}
+        self._folders: dict[str, Path] = {}
 
     def train(self, rows: Sequence[Row]) -> Callable[[Sequence[Row]], list[int]]:
         """Train on rows, or go on; what that says is to the held-out rows, whatever it is asked about."""
         place = self._work / f"encoder-{len(self._folders)}"
-        self._folders[len(rows)] = place
+        self._folders[fingerprint(rows)] = place
         write_json(self._work / "task.json", self._task.to_json() | {"example": records(self._task, rows[:1])[0]})
         lines = (json.dumps(one, ensure_ascii=False) + "\n" for one in records(self._task, rows))
         write_text(file := self._work / f"{place.name}.jsonl", "".join(lines))
@@ -63,8 +64,8 @@ class Trainings:
 
         return predict
 
-    def copy(self, rows: int, to: Path) -> None:
-        """Copy what the training on so many rows wrote, but for what it said to the held-out ones."""
-        for path in self._folders[rows].iterdir():
+    def copy(self, rows: Sequence[Row], to: Path) -> None:
+        """Copy what the training on these rows wrote, but for what it said to the held-out ones."""
+        for path in self._folders[fingerprint(rows)].iterdir():
             if path.is_file() and not path.name.startswith(".") and path.suffix != ".jsonl":
                 shutil.copyfile(path, to / path.name)

@@ -221,7 +221,7 @@ def _keep(
         if trainings is None:
             saved.write(compare.model(task, seen, rows), stage, task.example(made.shown[0]))
         else:
-            trainings.copy(len(rows), stage)
+            trainings.copy(rows, stage)
         kind = "linear" if trainings is None else "encoder"
         (stage / _CREATED).write_text(_lines(records(task, created.rows)), "utf-8")
         if made.split.held:
