@@ -113,7 +113,7 @@ def test_no_command_is_left_untried() -> None:
 def test_every_flag_that_the_table_names_exists() -> None:
     help_text = "".join(
         subprocess.run([sys.executable, "-m", "llm_created", name, "--help"], capture_output=True, text=True).stdout
-        for name in ("create", "preview", "show", "evaluate", "push", "review", "audit")
+        for name in ("create", "preview", "show", "evaluate", "check", "push", "review", "audit")
     )
     for flag in set(re.findall(r"`(--[a-z-]+)", README)):
         assert flag in help_text, flag
