@@ -19,15 +19,23 @@ from .plan import HELD_FILE, records
 _NEEDED = ("torch", "transformers", "accelerate")
 
 
-def check() -> None:
+def check(name: str) -> None:
     """Say what is missing before anything is bought.
 
+    Args:
+        name (`str`): the encoder, a folder or its name on the Hub.
+
     Raises:
-        UsageError: names the packages.
+        UsageError: names the packages, or says what is wrong with the encoder.
     """
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(f"`encoder` needs {', '.join(missing)}: pip install 'llm-created[train]'")
+    module: Any = importlib.import_module("llm_created.train.model")
+    try:
+        module.load_tokenizer(name)
+    except UsageError as error:
+        raise UsageError(f"`encoder` {name!r}: {str(error).removeprefix('--model ')}") from None
 
 
 class Trainings:

@@ -72,7 +72,7 @@ def fit(plan: Plan, settings: Settings, watcher: Watcher, tell: Tell) -> Fitted:
     """
     made = ready(plan, settings, tell)
     if plan.encoder:
-        encoders.check()
+        encoders.check(plan.encoder)
     seen, about = usual(plan.embedding_model, plan.features)
     tell(f"features: {about}")
     digest = made.digest(seen.name)

@@ -118,6 +118,12 @@ def test_an_encoder_in_place_of_a_linear_model(capsys: pytest.CaptureFixture[str
     pytest.importorskip("accelerate")
     import tiny
 
+    Path("none").mkdir()
+    write("mail.csv", mails(9, 9))
+    assert main([*FIT.split(), "--encoder", "none"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1].startswith("error: --encoder 'none': cannot load the tokenizer of 'none'"), told
+    assert not Path("mine").exists()
     made = tiny.encoder(Path("tiny"))
     # The label is how the first word ends.
     rows = [[str(n), f"w{n % 60} w{n * 7 % 60} w{n // 60}", "even" if n % 2 == 0 else "odd"] for n in range(90)]
