@@ -47,6 +47,14 @@ def of_description(parser: argparse.ArgumentParser) -> None:
     _add(parser, [KNOBS["description"]])
 
 
+def usual(parser: argparse.ArgumentParser, name: str, value: int) -> None:
+    """Another default of a setting in one command, which its help says."""
+    parser.set_defaults(**{name: value})
+    for action in parser._actions:
+        if action.dest == name:
+            action.help = f"{KNOBS[name].help} (default {value})"
+
+
 def of_labels(parser: argparse.ArgumentParser) -> None:
     """Those that `label` takes."""
     _add(parser, (KNOBS[name] for name in _OF_LABELS))

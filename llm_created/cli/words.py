@@ -152,7 +152,7 @@ def _fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="put it in the place of another fit")
     flags.run(parser)
     flags.of_description(parser)
-    parser.set_defaults(num_rows=300)
+    flags.usual(parser, "num_rows", 300)
 
 
 def _predict(parser: argparse.ArgumentParser) -> None:

@@ -103,6 +103,8 @@ def ready(plan: Plan, settings: Settings, tell: Tell) -> Ready:
         raise UsageError(f"`share` is a share of the rows, between 0 and 1, not {plan.share:g}: try 0.3")
     if not 1 <= plan.examples <= MAX_EXAMPLES:
         raise UsageError(f"`examples` must be from 1 to {MAX_EXAMPLES:,}, not {plan.examples}")
+    if settings.leaks != "drop":
+        raise UsageError(f"`leaks` {settings.leaks}: a row that repeats a held-out one is always left out here")
     given = read_labelled(plan.file, plan.columns)
     for line in given.said:
         tell(f"{Path(plan.file).name}: {line}")

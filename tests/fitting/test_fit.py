@@ -259,6 +259,7 @@ def test_the_interval_of_a_difference_covers_what_is_true() -> None:
         (mails(9, 9), ["--out", "."], "--out '.' holds other files (mail.csv)"),
         (mails(9, 9), ["--features", "tfidf", "--embedding-model", "x"], "--embedding-model 'x' goes with --features"),
         (mails(9, 9), ["--model", "gpt-4o-mini"], "OPENAI_API_KEY"),
+        (mails(9, 9), ["--leaks", "report"], "--leaks report: a row that repeats a held-out one is always left out"),
         (mails(9, 0), [], "no row has an answer in 'class'"),
     ],
 )
