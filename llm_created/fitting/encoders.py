@@ -35,7 +35,7 @@ def check(name: str) -> None:
     try:
         module.load_tokenizer(name)
     except UsageError as error:
-        raise UsageError(f"`encoder` {name!r}: {str(error).removeprefix('--model ')}") from None
+        raise UsageError(f"`encoder` {name!r}: {error}") from None
 
 
 class Trainings:

@@ -129,7 +129,7 @@ class Classifier:
 
 
 def load_model(folder: str | PathLike[str], *, embedding_model: str | None = None) -> Classifier:
-    """Load a trained model: one that `llm-created fit` or `evaluate --save` kept, or that `finetune` wrote.
+    """Load a trained model: one that `llm-created fit` or `evaluate` kept, or that `finetune` wrote.
 
     Args:
         folder (`str` or `PathLike`): its folder, or an encoder's name on the Hub.

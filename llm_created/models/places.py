@@ -31,7 +31,7 @@ def folder_of(run: str) -> Path:
     if not (folder / TASK_FILE).is_file():
         raise UsageError(
             f"{run!r} has no {TASK_FILE}, which says what it was trained for: give a model that finetune, `fit` or "
-            "`evaluate --save` wrote"
+            "`evaluate` kept"
         )
     return folder
 

@@ -86,6 +86,7 @@ def test_script_is_valid_bash(script: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+LINEAR = ["safetensors", "scikit-learn"]
 PYTEST = "python -m pytest -n 3 --dist worksteal"
 
 
@@ -102,7 +103,7 @@ def test_quickstart_installs_no_torch_and_runs_the_main_job_and_a_score(clone: P
     install, create, evaluate, *_ = said[[" pip install " in call for call in said].index(True) :]
     assert install.startswith("python -m pip install ")
     assert install.endswith(" -c constraints.txt -e .[linear]")
-    assert [needs.name for needs in read(setup_cfg()["options.extras_require"]["linear"])] == ["scikit-learn"]
+    assert [needs.name for needs in read(setup_cfg()["options.extras_require"]["linear"])] == LINEAR
     program, *argv = shlex.split(create)
     asked = parser()[0].parse_args(argv)
     assert (program, asked.command, asked.task, asked.strategy) == ("llm-created", "create", "csqa", "tree")
