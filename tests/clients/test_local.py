@@ -241,8 +241,8 @@ def test_choices_are_scored_in_nats_and_add_to_no_other(folder: str) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
-    given = tokenizer.encode(tokenizer.apply_chat_template(asked.messages, tokenize=False, add_generation_prompt=True))
-    plain = [likelihood(model, given, tokenizer.encode(choice)) for choice in choices]
+    given = tokenizer.encode("Is ice cold?")
+    plain = [likelihood(model, given, tokenizer.encode(f"Is ice cold?{choice}")[len(given) :]) for choice in choices]
     # What all begin with is in none.
     assert [score - scores[0] for score in scores] == pytest.approx([one - plain[0] for one in plain], abs=1e-3)
     assert scores[0] > plain[0]
