@@ -16,7 +16,7 @@ from ..tasks.task import Reason, Row, Task
 from ..utils import files
 from ..utils.progress import Told
 from ..utils.text import fold, shorten
-from .label_errors import LEAST, doubts
+from .label_errors import doubts
 from .leakage import EvaluationSets, Leak
 from .near_duplicates import NearDuplicates
 
@@ -180,13 +180,9 @@ def doubt(found: Found, features: Features, told: Told = lambda what, done, tota
     """
     distinct = {row.key: number for number, row in reversed(found.rows.items())}
     rows = {number: found.rows[number] for number in sorted(distinct.values())}
-    if len(rows) < LEAST or (not found.task.variable and len({row.answer for row in rows.values()}) < 2):
-        raise UsageError(
-            f"`label_errors` compares rows with each other, and {found.name} has {len(rows):,}: {LEAST} of two labels "
-            "are the least"
-        )
+    doubted = doubts(found.task, rows, features, found.name, told)
     found.doubted = []
-    for one in doubts(found.task, rows, features, told):
+    for one in doubted:
         row = rows[one.number]
         detail = f"it is {row.options[row.answer]!r} ({one.given:.0%}), and rather {row.options[one.said]!r}"
         reason = Reason(DOUBTED, f"{detail} ({one.rather:.0%})")

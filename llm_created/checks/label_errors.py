@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ..errors import UsageError
 from ..models.features import Features
 from ..models.linear import Linear
 from ..tasks.task import Row, Task
@@ -36,6 +37,7 @@ def doubts(
     task: Task,
     rows: Mapping[int, Row],
     features: Features,
+    name: str = "it",
     told: Told = lambda what, done, total: None,
 ) -> list[Doubt]:
     """The rows whose labels are likely wrong, the likeliest first.
@@ -49,8 +51,17 @@ def doubts(
         task (`Task`): of the rows.
         rows (`Mapping[int, Row]`): the rows by their numbers.
         features (`Features`): what the model sees.
+        name (`str`, defaults to `"it"`): what is said to have the rows.
         told (`Callable[[str, int, int], None]`, *optional*): told how far it is.
+
+    Raises:
+        UsageError: there are too few rows, or all have one label.
     """
+    if len(rows) < LEAST or (not task.variable and len({row.answer for row in rows.values()}) < 2):
+        raise UsageError(
+            f"`label_errors` compares rows with each other, and {name} has {len(rows):,}: {LEAST} of two labels are "
+            "the least"
+        )
     numbers = _in_folds(task, rows)
     likely: dict[int, list[float]] = {}
     for fold in range(FOLDS):

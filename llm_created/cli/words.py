@@ -63,6 +63,7 @@ def parser() -> tuple[console.Parser, Mapping[str, console.Parser]]:
     report.add_argument("run", help="the beginning of its digest, its name, or the folder its rows are in")
     report.add_argument("--out", metavar="FILE", help="the file (default: report-TASK-STRATEGY-RUN.html)")
     report.add_argument("--results", metavar="DIR", help="result files of models trained on it (default: results)")
+    report.add_argument("--label-errors", action="store_true", help="mark rows whose labels are likely wrong")
     review = commands.add_parser("review", help="look at rows on a page of this machine, one by one, and judge labels")
     review.add_argument("run", help="the beginning of its digest, its name, or the folder its rows are in")
     review.add_argument("--blind", action="store_true", help="the given label is hidden, and the right one chosen")

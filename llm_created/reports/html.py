@@ -8,7 +8,7 @@ import html
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..analysis.funnel import funnel
 from ..errors import UsageError
@@ -16,6 +16,9 @@ from ..runs.journal import Journal
 from ..tasks.task import Task
 from ..utils.console import harmless
 from ..utils.files import whole
+
+if TYPE_CHECKING:
+    from .html_data import Doubted
 
 _TEMPLATES = Path(__file__).with_name("templates")
 GENERATOR = b'<meta name="generator" content="llm-created report">'
@@ -27,6 +30,7 @@ def parts(
     journal: Journal,
     task: Task,
     scores: list[dict[str, Any]] | None = None,
+    doubted: Doubted | None = None,
     *,
     progress: Callable[[int, int], None] = lambda turns, of: None,
 ) -> Iterator[str]:
@@ -39,6 +43,7 @@ def parts(
         journal (`Journal`): the run's journal, open until the last part was taken.
         task (`Task`): its task.
         scores (`list[dict[str, Any]]`, *optional*): what `run_scores.score_lines` gave.
+        doubted (`Doubted`, *optional*): rows whose labels are likely wrong.
         progress (`Callable[[int, int], None]`, *optional*): told now and then how many replies were read, of how many.
     """
     from .html_data import blocks
@@ -46,7 +51,7 @@ def parts(
 
     count = funnel(journal)
     reading = read(journal, task, lambda turns: progress(turns, count.turns))
-    data, replies = blocks(journal, task, reading, count, scores or ())
+    data, replies = blocks(journal, task, reading, count, scores or (), doubted)
     identity = journal.get("identity")
     title = f"{task.name} · {identity['strategy']} · {identity['model']}: dataset report"
     library = f"/*\n{template(_LICENCE)}*/\n" + re.sub(r"\n//# sourceMappingURL=.*", "", template(_CHARTS))

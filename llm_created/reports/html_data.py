@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..analysis import measures
 from ..analysis.agreement import judged_tables
@@ -33,8 +33,35 @@ from .sample import Entry, divide, level, within
 _STAGES = ("asked", "parsed", "valid", "unique", "kept")
 
 
+class Doubted(NamedTuple):
+    """Rows whose labels a model of the other rows doubts.
+
+    Attributes:
+        rather (`Mapping[str, tuple[str, float, float]]`): by the id of a row what it rather says, how likely it holds
+            the label that the row has, and how likely the other.
+        number (`int`): how many rows are doubted.
+        of (`int`): how many there are.
+        about (`str`): what the model sees.
+    """
+
+    rather: Mapping[str, tuple[str, float, float]]
+    number: int
+    of: int
+    about: str
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        rather = {row: [said, round(given, 3), round(other, 3)] for row, (said, given, other) in self.rather.items()}
+        return {"rather": rather, "number": self.number, "of": self.of, "about": self.about}
+
+
 def blocks(
-    journal: Journal, task: Task, reading: Reading, count: Funnel, scores: Sequence[Mapping[str, Any]] = ()
+    journal: Journal,
+    task: Task,
+    reading: Reading,
+    count: Funnel,
+    scores: Sequence[Mapping[str, Any]] = (),
+    doubted: Doubted | None = None,
 ) -> tuple[Iterator[str], Iterator[str]]:
     """The JSON of the page, in parts: everything but the replies, and the replies.
 
@@ -44,6 +71,7 @@ def blocks(
         reading (`Reading`): what `html_read.read` gave.
         count (`Funnel`): its funnel.
         scores (`Sequence[Mapping[str, Any]]`, *optional*): what `score_lines` gave.
+        doubted (`Doubted`, *optional*): rows whose labels are likely wrong.
     """
     samples, cut = divide([reading.rows, reading.rejected], html_read.ROOM)
     rows, rejected = (sample.entries for sample in samples)
@@ -51,6 +79,7 @@ def blocks(
     places = {position: at for at, position in enumerate(sorted(turns))}
     plain = _figures(journal, task, reading, count) | {
         "scores": list(scores),
+        "doubted": doubted.plain() if doubted else None,
         "all": [reading.rows.seen, reading.rejected.seen],
         "cut": html_read.CUT if cut else None,
         "numbers": None if samples[0].whole else [one.place[0] for one in rows],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,20 @@ def test_the_command_lists_them_and_reports_each(
     assert "--label-errors compares rows with each other, and rows.jsonl has 20: 50" in capsys.readouterr().err
     assert main("check rows.jsonl --task task.json --features tfidf".split()) == 2
     assert "--features tfidf goes with --label-errors" in capsys.readouterr().err
+
+
+def test_a_report_marks_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main("create sst2 --model demo -n 60 --out rows".split()) == 0
+    assert main("report rows --label-errors --out with.html".split()) == 0
+    assert main("report rows --out without.html".split()) == 0
+    data = Path("with.html").read_text("utf-8").partition('id="data">')[2].partition("</script>")[0]
+    doubted = json.loads(data)["doubted"]
+    assert doubted["of"] == 60 and doubted["number"] == len(doubted["rather"])
+    assert '"doubted":null' in Path("without.html").read_text("utf-8")
+    capsys.readouterr()
+    assert main("create sst2 --model demo -n 20 --out rows".split()) == 0
+    assert main("report rows --label-errors --out with.html".split()) == 2
+    assert re.search(r"the run \w{8} has 20: 50 of two labels are the least\n$", capsys.readouterr().err)

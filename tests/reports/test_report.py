@@ -40,6 +40,7 @@ from llm_created.evaluation.scores import score
 from llm_created.prompts.examples import instruction
 from llm_created.reports import html_read
 from llm_created.reports.html import parts
+from llm_created.reports.html_data import Doubted
 from llm_created.reports.html_read import script
 from llm_created.runs.folders import run_folder
 from llm_created.runs.kept import kept_rows
@@ -537,6 +538,21 @@ class Watched:
 def written(folder: Path, path: Path, **of: Any) -> Path:
     path.write_text(page_of(folder, **of), "utf-8", newline="\n")
     return path
+
+
+def test_labels_that_are_likely_wrong_are_found_in_the_list(browser: Any, fixed: Path, tmp_path: Path) -> None:
+    with Journal(fixed) as journal:
+        row = next(kept_rows(journal, Task.from_json(journal.get("task"))))
+    doubted = Doubted({row.id: ("<b>not</b>", 0.0812, 0.9)}, 1, 4, "hashed words")
+    with Watched(browser, written(fixed, tmp_path / "r.html", doubted=doubted)) as page:
+        assert "doubts the labels of 1 of 4 rows" in page.locator("#judged").inner_text()
+        rows = page.locator("#rows-list .item")
+        page.get_by_label("Order").first.select_option("likeliest wrong first")
+        assert "rather <b>not</b>" in rows.first.inner_text()
+        page.get_by_label("Likely wrong").select_option("doubted (1)")
+        assert rows.count() == 1
+        rows.first.click()
+        assert "rather says <b>not</b>: 0.90 against 0.08" in page.locator("#detail-body").inner_text()
 
 
 @pytest.mark.parametrize(

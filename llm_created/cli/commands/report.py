@@ -9,7 +9,10 @@ from typing import Any
 
 from ...errors import UsageError
 from ...reports.html import check, parts, write
+from ...reports.html_data import Doubted
 from ...runs.folders import find
+from ...runs.journal import Journal
+from ...runs.kept import kept_rows
 from ...tasks.task import Task
 from ...utils.console import out, say
 from ...utils.progress import Progress
@@ -35,11 +38,25 @@ def report(args: argparse.Namespace, argv: list[str]) -> int:
         scores = _scores(args.results, journal.folder.name)
         shown = Progress()
         try:
-            write(path, parts(journal, task, scores, progress=partial(shown, "replies read")))
+            doubted = _doubted(journal, task, shown) if args.label_errors else None
+            write(path, parts(journal, task, scores, doubted, progress=partial(shown, "replies read")))
         finally:
             shown.end()
     out(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
     return 0
+
+
+def _doubted(journal: Journal, task: Task, shown: Progress) -> Doubted:
+    """The kept rows whose labels a model of the other rows doubts."""
+    from ...checks.label_errors import doubts
+    from ...models.choose import usual
+
+    seen, about = usual()
+    rows = dict(enumerate(kept_rows(journal, task)))
+    found = doubts(task, rows, seen, f"the run {journal.folder.name[:8]}", shown)
+    labels = {one.number: rows[one.number].options[one.said] for one in found}
+    rather = {rows[one.number].id: (labels[one.number], one.given, one.rather) for one in found}
+    return Doubted(rather, len(found), len(rows), about)
 
 
 def _scores(root: str | None, run: str) -> list[dict[str, Any]]:

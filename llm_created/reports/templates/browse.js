@@ -201,9 +201,20 @@ function checkOf(row) {
   return verdicts.every(([, given, judged]) => given === judged) ? "confirmed" : "doubted";
 }
 
+// What a model of the other rows would rather say: [label, how likely its own label, how likely the other].
+function doubtOf(row) {
+  return data.doubted && Object.hasOwn(data.doubted.rather, row[ID]) ? data.doubted.rather[row[ID]] : null;
+}
+function doubtfulness(at) {
+  const doubt = doubtOf(data.rows[at]);
+  return doubt ? doubt[2] - doubt[1] : -2;
+}
+
 // What rows can be chosen by, where there is a choice: [value, text] of the options of a filter.
 const byCheck = [...CHECKS].map(([code, text]) => [code, text, data.rows.filter((row) => checkOf(row) === code).length])
   .filter(([, , number]) => number).map(([code, text, number]) => [code, `${text} (${count(number)})`]);
+const byDoubt = data.doubted ? [["yes", "doubted"], ["no", "not doubted"]].map(([code, text]) => [code,
+  `${text} (${count(data.rows.filter((row) => (doubtOf(row) ? "yes" : "no") === code).length)})`]) : [];
 const byDrawn = [...drawn.counts].filter(([, values]) => values.size > 1 && values.size <= Math.min(30, data.rows.length / 2))
   .flatMap(([name, values]) => [...values].map(([value, number]) => [
     JSON.stringify([name, value]), `${short(DRAWN.get(name) || name, 20)}: ${short(value, 40)} (${count(number)})`]));
@@ -228,6 +239,7 @@ function rowItem(at, words) {
       el("span", { className: "answer", dir: "auto" }, ...marked(right, words)),
       el("span", { className: "muted" }, data.seed ? `depth ${depthOf(row)} · ` : "",
         ...(other ? ["not ", el("bdi", {}, ...marked(other, words))]
+          : doubtOf(row) ? ["rather ", el("bdi", {}, doubtOf(row)[0])]
           : checkOf(row) === "changed" ? ["given ", el("bdi", {}, givenOf(row))] : [`turn ${count(numberOf(row))}`]))),
   ];
 }
@@ -262,12 +274,14 @@ const rowsList = new List(by("rows-browser"), {
       test: (at, value) => drawn.pairs[at].some((pair) => JSON.stringify(pair) === value),
     },
     { label: "Label check", all: "all", values: byCheck, test: (at, value) => checkOf(data.rows[at]) === value },
+    { label: "Likely wrong", all: "all", values: byDoubt, test: (at, value) => (doubtOf(data.rows[at]) ? "yes" : "no") === value },
   ].filter((filter, at) => at === 0 || filter.values.length),
   orders: [
     ["as made", null],
     ["random", (a, b) => shuffled[a] - shuffled[b]],
     ["longest first", (a, b) => sizeAt(b) - sizeAt(a) || a - b],
     ["shortest first", (a, b) => sizeAt(a) - sizeAt(b) || a - b],
+    ...(data.doubted ? [["likeliest wrong first", (a, b) => doubtfulness(b) - doubtfulness(a) || a - b]] : []),
   ],
   open: (position) => show({ kind: "row", at: rowsList.matches[position], list: rowsList, position }),
 });
@@ -379,6 +393,9 @@ function show(place) {
   facts.append(el("dt", {}, "turn"), el("dd", {}, count(position)));
   if (id) facts.append(el("dt", {}, "id"), el("dd", {}, id));
   if (place.kind === "row" && data.leaks[id]) facts.append(el("dt", {}, "leakage"), el("dd", { className: "reason" }, said(data.leaks[id])));
+  const doubt = place.kind === "row" ? doubtOf(piece) : null;
+  if (doubt) facts.append(el("dt", {}, "likely wrong"), el("dd", { className: "reason" }, "a model of the other rows rather says ",
+    said(doubt[0]), `: ${doubt[2].toFixed(2)} against ${doubt[1].toFixed(2)}`));
   const others = ofTurn().get(piece[AT_TURN]).filter((one) => one.kind !== place.kind || one.at !== place.at);
   const children = place.kind === "row" ? ofExample().get(id) || [] : [];
   by("detail-title").textContent = nameOf(place);

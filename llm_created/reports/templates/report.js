@@ -309,8 +309,15 @@ function matrix(one) {
 }
 
 function checked() {
-  if (!data.judged.length) return;
+  if (!data.judged.length && !data.doubted) return;
   by("judged").hidden = by("to-judged").hidden = false;
+  if (data.doubted) {
+    const { number, of, about } = data.doubted;
+    by("judged-tables").append(el("div", { className: "card" }, el("h3", {}, "Likely wrong"),
+      el("p", {}, `A linear model of the other rows (${about}) doubts the labels of ${count(number)} of ${plural(of, "row")}, by confident learning. `,
+        number > of / 4 ? "So many say more of the model, which cannot tell these labels, than of the rows."
+          : number ? "A filter and an order of the rows below find them: look, a doubt is no error yet." : "")));
+  }
   for (const one of data.judged) {
     const cells = one.given.flatMap((given, row) => one.judged.map((judged, column) => [given, judged, one.counts[row][column], row === column]));
     const fixed = one.given.length > 1;
