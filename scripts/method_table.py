@@ -1,7 +1,7 @@
-"""What the methods gave for the same number of calls: the table in README.md, from runs of the demo writer.
+"""What the methods gave for the same number of calls: the table in docs/choose.md, from runs of the demo writer.
 
 python scripts/method_table.py            # print it
-python scripts/method_table.py --write    # put it into README.md
+python scripts/method_table.py --write    # put it into docs/choose.md
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from blocks import put
+
 TASK, CALLS = "agnews", 200
 # Enough rows for so many calls.
 RUNS = {
@@ -25,7 +25,6 @@ RUNS = {
     "attrprompt": ["--method", "attrprompt", "-n", "220"],
     "simprompt": ["--method", "simprompt", "-n", "220"],
 }
-MARKED = re.compile(r"(<!-- methods: [^\n]* -->\n).*?(<!-- /methods -->)", re.S)
 
 
 def table(folder: Path) -> str:
@@ -53,9 +52,7 @@ def main() -> None:
     if "--write" not in sys.argv[1:]:
         print(text)
         return
-    readme = ROOT / "README.md"
-    old = readme.read_text("utf-8")
-    readme.write_text(MARKED.sub(lambda found: f"{found[1]}\n{text.strip()}\n\n{found[2]}", old), "utf-8")
+    put("docs/choose.md", "methods", text)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The tree at the end of README.md: a line a folder, each with the first line of its `__init__.py`.
+"""What is where, in docs/design.md: a line a folder, each with the first line of its `__init__.py`.
 
 python scripts/tree.py            # print it
-python scripts/tree.py --write    # put it into README.md
+python scripts/tree.py --write    # put it into docs/design.md
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from blocks import put
+
 ROOT = Path(__file__).resolve().parent.parent
 # Those that are not packages say it here.
 FOLDERS = {
@@ -19,7 +21,7 @@ FOLDERS = {
     "train": "",
     "scripts": "What a person starts: tests, benchmarks, the tables and figures of the documents",
     "tests": "Mirrors the folders of the library; at the top stands what tests share",
-    "docs": "How it is built and why; real figures from real data",
+    "docs": "The site (`make docs`): a guide whose commands run in the tests, how it is built, real figures",
 }
 
 
@@ -44,13 +46,11 @@ def tree() -> str:
 
 
 def main() -> None:
-    """Print the tree, or put it in the place of the last block of README.md."""
-    if sys.argv[1:] != ["--write"]:
+    """Print the tree, or put it in its place."""
+    if sys.argv[1:] == ["--write"]:
+        put("docs/design.md", "tree", f"```text\n{tree()}```")
+    else:
         print(tree(), end="")
-        return
-    readme = ROOT / "README.md"
-    head, _, tail = readme.read_text("utf-8").rpartition("```text\n")
-    readme.write_text(f"{head}```text\n{tree()}```{tail.partition('```')[2]}", "utf-8")
 
 
 if __name__ == "__main__":
