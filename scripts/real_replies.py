@@ -25,6 +25,8 @@ def main() -> None:
 
     PLACE.mkdir(exist_ok=True)
     for path in sorted((folder / "figures").glob("*-1-100-all-rows.json")):
+        if not (folder / "runs" / path.stem).exists():
+            continue
         cell = json.loads(path.read_text("utf-8"))
         with find(str(folder / "runs" / path.stem)).open() as journal:
             texts = [journal.text_of(turn.position) for turn in journal.turns()][:MOST]

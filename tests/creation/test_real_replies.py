@@ -62,7 +62,9 @@ def test_what_becomes_of_them_is_as_golden(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", REPLIES, ids=lambda file: file.stem)
 def test_no_row_only_repeats_a_label(file: Path, tmp_path: Path) -> None:
     rows, _ = replayed(file, tmp_path)
-    assert rows and not [row for row in rows if fold(row.inputs[0]) in map(fold, row.options)]
+    # A premise may be one of its own causes; a text that stands alone may not be its label.
+    alone = [row for row in rows if len(row.inputs) == 1]
+    assert rows and not [row for row in alone if fold(row.inputs[0]) in map(fold, row.options)]
 
 
 @pytest.mark.parametrize("file", REPLIES, ids=lambda file: file.stem)
