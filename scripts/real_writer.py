@@ -322,9 +322,19 @@ def _of_task(task: str, cells: list[dict[str, Any]], people: dict[tuple[str, int
     out = [f"### {task}", ""]
     out += [f"{own['n']:,} test rows, commonest answer {own['majority']:.1f}; one score ± {half:.1f}. Human rows:"]
     few = {rows: people[task, rows] for rows in FEW if people[task, rows]}
+    means = [statistics.fmean(scores) for scores in few.values()]
+    taught = not means or max(means) - means[0] >= half
     out += [
         ", ".join(f"{rows}: {statistics.fmean(s):.1f} ({min(s):.1f}-{max(s):.1f})" for rows, s in few.items()) + ".",
         "",
+    ]
+    if not taught:
+        out += [
+            "**More human rows do not help this model here**, so that its scores say little of the rows: its",
+            "embeddings decide them, or the commonest answer.",
+            "",
+        ]
+    out += [
         f"| method | rows | checks | seeds | tokens a row | CPU s | {' | '.join(names)} | worth |",
         f"|---|--:|---|--:|--:|--:|{'--:|' * len(names)}--:|",
     ]
@@ -345,7 +355,7 @@ def _of_task(task: str, cells: list[dict[str, Any]], people: dict[tuple[str, int
         said = f"{rows}" if kept_rows == rows else f"{kept_rows:.0f} of {rows}"
         out.append(
             f"| {method} | {said} | {check} | {len(members)} | {statistics.fmean(tokens):.0f} | {seconds:.0f} | "
-            f"{' | '.join(told)} | {worth(statistics.fmean(scores[0]), few)} |"
+            f"{' | '.join(told)} | {worth(statistics.fmean(scores[0]), few) if taught else ''} |"
         )
     return [*out, ""]
 

@@ -81,6 +81,8 @@ def records_in(given: Any) -> tuple[str, list[Any], bool]:
     """The records that are given, with the file's name or `""`, and whether an answer may be an index in them."""
     if isinstance(given, Mapping):
         return "", [given], False
+    if not isinstance(given, (str, os.PathLike, Iterable)):
+        raise UsageError(f"formatting examples are a file, a dictionary or a list of them, not {given!r}")
     if not isinstance(given, (str, os.PathLike)):
         return "", list(given), False
     path = Path(os.path.expanduser(given))

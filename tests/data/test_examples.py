@@ -122,3 +122,8 @@ def test_ten_thousand_rows_and_seventy_seven_labels() -> None:
     rows = [{"text": f"How do I {at}?", "label": f"intent {at % 77}"} for at in range(10_000)]
     found = read_labelled(rows)
     assert len(found.rows) == 10_000 and len(found.task.labels or ()) == 77
+
+
+def test_what_is_neither_a_file_nor_rows_is_told() -> None:
+    with pytest.raises(UsageError, match="a file, a dictionary or a list of them, not 3$"):
+        read_labelled(3)
