@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import UsageError
-from ..tasks.inference import ANSWER_NAMES, CONTEXT_NAMES
+from ..tasks.inference import named_answer, question_first
 from ..tasks.task import Task
 from ..utils.text import fold, look, scalar, slug
 from .cells import empty, listed, text_of
@@ -82,11 +82,11 @@ def table_of(records: Sequence[Record], name: str, told: Columns) -> Table:
     """
     _check_told(told)
     keys = _keys(records, told)
-    values = {key: [value for record in records if not empty(value := record.get(key))] for key in keys}
+    values = {key: _cells(records, key) for key in keys}
     options = _options(values, told)
-    answer = _answer(values, told, options)
+    answer = _answer(values, told, options) if told.answer is None else told.answer
     in_words = _in_words(records, values, answer)
-    values[answer] = [value for record in in_words if not empty(value := record[answer])]
+    values[answer] = _cells(in_words, answer)
     inputs, dropped = _inputs(values, len(records), answer, options, told)
     asked = Told(told.labels, told.label_space, told.answer is not None)
     labels, number, how = label_space(in_words, values[answer], answer, options, asked)
@@ -97,6 +97,11 @@ def table_of(records: Sequence[Record], name: str, told: Columns) -> Table:
     said = f"inputs {listed(inputs)}; answer {answer!r}, {how}"
     said += f"; aside {listed(aside)}" if aside else ""
     return Table(task, kept, (said + (f"; not used: {listed(dropped)}" if dropped else ""),))
+
+
+def _cells(records: Sequence[Record], key: str) -> list[Any]:
+    """What a column holds, but for the empty cells."""
+    return [value for record in records if not empty(value := record.get(key))]
 
 
 def _keys(records: Sequence[Record], told: Columns) -> list[str]:
@@ -138,21 +143,32 @@ def _is_list(value: Any) -> bool:
 
 
 def _answer(values: Mapping[str, Sequence[Any]], told: Columns, options: str | None) -> str:
-    """The column of the answer: the one that is told, is called so, or alone repeats a few short texts."""
-    if told.answer is not None:
-        return told.answer
-    known = {look(label) for label in told.labels}
-    scalars = [key for key, cells in values.items() if cells and key not in (options, *told.fields)]
-    by_name = {fold(key): key for key in reversed(scalars)}
-    named = [by_name[name] for name in ANSWER_NAMES if name in by_name]
-    fitting = [key for key in scalars if known and {look(text_of(one)) for one in values[key]} <= known]
+    """The column of the answer: it holds the told labels, is called so, or alone repeats a few short texts."""
+    scalars = _scalars(values, told, options)
     # A column of labels that a person has named is meant, whatever else is called an answer.
-    for found in (fitting, named, [key for key in scalars if not known and _repeats(values[key])]):
-        if len(found) == 1 or (found and found is named):
-            return found[0]
-        if found:
-            raise UsageError(f"which column is the answer cannot be told ({listed(found)}): give `answer_field` KEY")
+    if fitting := [key for key in scalars if _all_among(told.labels, values[key])]:
+        return _alone(fitting)
+    if named := named_answer(scalars):
+        return named
+    if repeating := [key for key in scalars if not told.labels and _repeats(values[key])]:
+        return _alone(repeating)
     raise UsageError(f"which column is the answer cannot be told ({listed([*values])}): name it, `answer_field` KEY")
+
+
+def _scalars(values: Mapping[str, Sequence[Any]], told: Columns, options: str | None) -> list[str]:
+    """The columns that may be the answer."""
+    return [key for key, cells in values.items() if cells and key not in (options, *told.fields)]
+
+
+def _all_among(labels: Sequence[str], cells: Sequence[Any]) -> bool:
+    return {look(text_of(cell)) for cell in cells} <= {look(label) for label in labels}
+
+
+def _alone(found: Sequence[str]) -> str:
+    """The one column that can be the answer; which of several is, a person must say."""
+    if len(found) > 1:
+        raise UsageError(f"which column is the answer cannot be told ({listed(found)}): give `answer_field` KEY")
+    return found[0]
 
 
 def _repeats(cells: Sequence[Any]) -> bool:
@@ -184,25 +200,29 @@ def _inputs(
 ) -> tuple[tuple[str, ...], list[str]]:
     """The input columns, and those that are none."""
     if told.fields:
-        taken = {answer, options}.intersection(told.fields)
-        if taken:
-            raise UsageError(f"`fields` names {sorted(map(str, taken))[0]!r}, which is the answer or the options")
+        _check_inputs(told.fields, answer, options)
         return tuple(told.fields), []
-    rest = [key for key in values if key not in (answer, options)]
-    ours = values.keys() >= _OURS
-    none = [key for key in rest if fold(key) in _IDS or (ours and key in (*_OURS, f"{answer}_text"))]
-    none += [key for key in rest if key not in none and _says_nothing(values[key], rows)]
-    texts = [key for key in rest if key not in none]
-    # A number or a date beside a text is no text; where there are only such columns, they are what there is.
-    if worded := [key for key in texts if not all(map(_is_number, values[key]))]:
-        texts = worded
+    ours = {*_OURS, f"{answer}_text"} if values.keys() >= _OURS else set()
+    rest = {key: cells for key, cells in values.items() if key not in (answer, options)}
+    texts = _texts({key: cells for key, cells in rest.items() if key not in ours}, rows)
     if not texts:
         raise UsageError(
             f"no column is an input beside the answer {answer!r} ({listed([*values])}): give `fields` A,B"
         )
-    contexts = [key for key in texts if fold(key) in CONTEXT_NAMES]
-    others = [key for key in texts if key not in contexts]
-    return (*others[:1], *contexts, *others[1:]), [key for key in rest if key not in texts]
+    return question_first(texts), [key for key in rest if key not in texts]
+
+
+def _check_inputs(fields: Sequence[str], answer: str, options: str | None) -> None:
+    taken = {answer, options}.intersection(fields)
+    if taken:
+        raise UsageError(f"`fields` names {sorted(map(str, taken))[0]!r}, which is the answer or the options")
+
+
+def _texts(values: Mapping[str, Sequence[Any]], rows: int) -> list[str]:
+    """The columns that say something of a row. A number or a date beside a text is no text; where there are only such
+    columns, they are what there is."""
+    telling = [key for key, cells in values.items() if fold(key) not in _IDS and not _says_nothing(cells, rows)]
+    return [key for key in telling if not all(map(_is_number, values[key]))] or telling
 
 
 def _says_nothing(cells: Sequence[Any], rows: int) -> bool:

@@ -155,21 +155,30 @@ def _is_one(given: Any) -> bool:
 
 def _one(record: Record, name: str, told: Columns) -> Labelled:
     """A single record is a formatting example: nothing can be told from what others have."""
-    kept = {
-        key: cells if isinstance(value, str) and len(cells := listed_in(value) or ()) > 1 else value
-        for key, value in record.items()
-    }
+    kept = {key: _opened(value) for key, value in record.items()}
     kept = {key: value for key, value in kept.items() if not empty(value) or isinstance(value, str)}
     if told.fields:
-        if lacking := [key for key in told.fields if key not in kept]:
-            raise UsageError(f"`fields` {lacking[0]!r} is not a key of the example; its keys are {listed(list(kept))}")
-        named = {*told.fields, told.answer, told.options, *told.aside}
-        rest = [key for key, value in kept.items() if isinstance(value, list) or fold(key) in ANSWER_NAMES]
-        kept = {key: value for key, value in kept.items() if key in named or (key in rest and told.answer is None)}
+        kept = _named(kept, told)
     how: dict[str, Any] = {"label_space": told.label_space, "labels": told.labels or None}
     how |= {"answer_field": told.answer, "options_field": told.options, "aside": told.aside}
     task = Task.from_example(kept, name=name, **how)
     return Labelled(name, task, [task.seed_row(kept)], [1], [], [])
+
+
+def _opened(value: Any) -> Any:
+    """A cell; the list in it, if it is the JSON of several options."""
+    cells = listed_in(value) if isinstance(value, str) else None
+    return cells if cells and len(cells) > 1 else value
+
+
+def _named(record: Record, told: Columns) -> dict[str, Any]:
+    """The fields that a person names, and what may be the answer and the options where they do not say."""
+    if lacking := [key for key in told.fields if key not in record]:
+        raise UsageError(f"`fields` {lacking[0]!r} is not a key of the example; its keys are {listed(list(record))}")
+    named = {*told.fields, told.answer, told.options, *told.aside}
+    if told.answer is None:
+        named |= {key for key, value in record.items() if isinstance(value, list) or fold(key) in ANSWER_NAMES}
+    return {key: value for key, value in record.items() if key in named}
 
 
 def _rows(where: str, found: Labelled, records: Sequence[Record], table: bool) -> Labelled:

@@ -55,17 +55,14 @@ def _of_options(lists: Sequence[Sequence[Any]], key: str, space: str | None) -> 
         raise UsageError(f"`label_space` fixed, and {key!r} differs from row to row: it is variable")
     if len(kinds) == 1 and space != "variable":
         return whole[0], None, f"fixed options {listed(whole[0])}"
-    sizes = {len(one) for one in whole}
+    sizes = set(map(len, whole))
     number = sizes.pop() if len(sizes) == 1 else None
     return None, number, f"{number or 'any number of'} options in each row's {key!r}"
 
 
 def _labels(answers: Sequence[Any], answer: str, said: bool) -> tuple[str, ...]:
-    """The different answers, in the spelling that is the commonest, sorted."""
-    spelt: dict[str, Counter[str]] = {}
-    for text in filter(None, map(text_of, answers)):
-        spelt.setdefault(look(text), Counter())[text] += 1
-    found = [min(count, key=lambda text: (-count[text], text)) for count in spelt.values()]
+    """The different answers, sorted."""
+    found = _spelt(answers)
     if len(found) < 2:
         raise UsageError(
             f"the answer {answer!r} is {found[0]!r} in every row: name all labels with `labels` a,b,c"
@@ -81,6 +78,14 @@ def _labels(answers: Sequence[Any], answer: str, said: bool) -> tuple[str, ...]:
     if all(text.isdecimal() for text in found):
         return tuple(sorted(found, key=int))
     return tuple(sorted(found))
+
+
+def _spelt(answers: Sequence[Any]) -> list[str]:
+    """The different answers, each in the spelling that is the commonest."""
+    spelt: dict[str, Counter[str]] = {}
+    for text in filter(None, map(text_of, answers)):
+        spelt.setdefault(look(text), Counter())[text] += 1
+    return [min(count, key=lambda text: (-count[text], text)) for count in spelt.values()]
 
 
 def _by_number(records: Sequence[dict[str, Any]], answer: str, labels: Sequence[str]) -> None:

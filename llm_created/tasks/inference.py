@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import UsageError
@@ -14,7 +14,7 @@ _ANSWERS = (*ANSWER_NAMES, "answers", "spans", "entities", "tags", "ner_tags")
 # What explains an answer, and gives it away.
 EXPLAINS = ("explanation", "rationale", "reason", "reasoning", "justification", "comment", "why", "chain_of_thought")
 ONE_ANSWER = "one answer out of options is what this library makes"
-CONTEXT_NAMES = ("context", "passage", "paragraph", "document", "evidence")
+_CONTEXT_NAMES = ("context", "passage", "paragraph", "document", "evidence")
 _OBVIOUS = ({"yes", "no"}, {"true", "false"})
 
 
@@ -96,9 +96,9 @@ def _options_key(present: Mapping[str, Any], given: str | None, keys: str) -> st
     return lists[0] if lists else None
 
 
-def _named_answer(scalars: Mapping[str, Any]) -> str | None:
+def named_answer(keys: Iterable[str]) -> str | None:
     """The first key that is called as answers are."""
-    by_name = {fold(key): key for key in reversed(list(scalars))}
+    by_name = {fold(key): key for key in reversed(list(keys))}
     return next((by_name[name] for name in ANSWER_NAMES if name in by_name), None)
 
 
@@ -132,7 +132,7 @@ def _answer_key(
     scalars = {key: value for key, value in present.items() if key != options_key and not isinstance(value, list)}
     known = {look(option) for option in allowed}
     fitting = [key for key, value in scalars.items() if look(_text(value)) in known]
-    found = _named_answer(scalars) or (fitting[0] if len(fitting) == 1 else None)
+    found = named_answer(scalars) or (fitting[0] if len(fitting) == 1 else None)
     if found is not None:
         return found
     if not fitting:
@@ -162,10 +162,14 @@ def _label_space(
 
 
 def _inputs(rest: list[str], keys: str) -> tuple[str, ...]:
-    """The input fields as they stand, with a context moved to right after the question."""
     if not rest:
         raise UsageError(f"the example has no input field beside its answer and options (keys seen: {keys})")
-    contexts = [key for key in rest if fold(key) in CONTEXT_NAMES]
+    return question_first(rest)
+
+
+def question_first(rest: Sequence[str]) -> tuple[str, ...]:
+    """The input fields as they stand, with a context moved to right after the question."""
+    contexts = [key for key in rest if fold(key) in _CONTEXT_NAMES]
     others = [key for key in rest if key not in contexts]
     return (*others[:1], *contexts, *others[1:])
 
