@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..tasks.task import Row
@@ -48,27 +48,34 @@ def hold_out(rows: Sequence[Row], share: float, seed: int, fixed: bool) -> Split
         fixed (`bool`): whether rows share their labels; else there is nothing to be even over.
     """
     share = min(share, MOST / len(rows))
-    of_label = Counter(row.answer if fixed else 0 for row in rows)
+    labels = [row.answer if fixed else 0 for row in rows]
     # Half a row is a whole one, and the only row of a label is learnt from.
-    wanted = {label: min(int(share * count + 0.5), count - 1) for label, count in of_label.items()}
+    wanted = {label: min(int(share * count + 0.5), count - 1) for label, count in Counter(labels).items()}
     groups = _groups(rows)
+    drawn = sorted(groups, key=lambda one: digest([seed, min(rows[at].id for at in one)]))
+    held = _held(drawn, labels, wanted)
+    together = sum(len(group) for group in groups if len(group) > 1)
+    mine = [row for at, row in enumerate(rows) if at not in held]
+    return Split(mine, [rows[at] for at in sorted(held)], together, _rule(share, seed, fixed, together))
+
+
+def _rule(share: float, seed: int, fixed: bool, together: int) -> str:
+    said = f"{share:.0%} of each label's rows, rounded" if fixed else f"{share:.0%} of the rows"
+    said += f", drawn by a hash of the seed {seed} and their content"
+    pieces = f"pieces of {_PIECE} letters ({_PIECE_OF_LONG} in long texts)"
+    return f"{said}; rows that share {ALIKE:.0%} of their {pieces} stand on one side ({together:,} do)"
+
+
+def _held(groups: Sequence[Sequence[int]], labels: Sequence[int], wanted: Mapping[int, int]) -> set[int]:
+    """The places in the groups that still fit, in their order, into what is wanted of each label."""
     held: set[int] = set()
     had: Counter[int] = Counter()
-    for group in sorted(groups, key=lambda one: digest([seed, min(rows[at].id for at in one)])):
-        adds = Counter(rows[at].answer if fixed else 0 for at in group)
+    for group in groups:
+        adds = Counter(labels[at] for at in group)
         if all(had[label] + count <= wanted[label] for label, count in adds.items()):
             had += adds
             held.update(group)
-    together = sum(len(group) for group in groups if len(group) > 1)
-    said = (
-        f"{share:.0%} of each label's rows, rounded" if fixed else f"{share:.0%} of the rows"
-    ) + f", drawn by a hash of the seed {seed} and their content"
-    pieces = f"pieces of {_PIECE} letters ({_PIECE_OF_LONG} in long texts)"
-    said += f"; rows that share {ALIKE:.0%} of their {pieces} stand on one side ({together:,} do)"
-    order = range(len(rows))
-    return Split(
-        [rows[at] for at in order if at not in held], [rows[at] for at in order if at in held], together, said
-    )
+    return held
 
 
 def _groups(rows: Sequence[Row]) -> list[list[int]]:

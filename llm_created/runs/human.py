@@ -83,16 +83,20 @@ def read(key: str, text: str) -> Said | None:
         said = Said(**value)
     except (ValueError, TypeError, RecursionError):
         return None
+    return said if _typed(said) and _in_bounds(said) and said.key == key else None
+
+
+def _typed(said: Said) -> bool:
     texts = [said.row, said.by, said.verdict, *([] if said.label is None else [said.label])]
-    if not all(isinstance(one, str) for one in texts) or type(said.blind) is not bool:
-        return None
+    return all(isinstance(one, str) for one in texts) and type(said.blind) is bool and type(said.sample) is int
+
+
+def _in_bounds(said: Said) -> bool:
     if said.verdict not in (LABEL, WRONG, UNSURE) or (said.verdict == LABEL and said.label is None):
-        return None
-    if type(said.sample) is not int or not 0 <= said.sample <= _MAX_SAMPLE or len(said.label or "") > _MAX_LABEL:
-        return None
-    if not 0 < len(said.by) <= MAX_PERSON or not said.by.isprintable():
-        return None
-    return said if said.key == key else None
+        return False
+    if not 0 <= said.sample <= _MAX_SAMPLE or len(said.label or "") > _MAX_LABEL:
+        return False
+    return 0 < len(said.by) <= MAX_PERSON and said.by.isprintable()
 
 
 def of_reply(request: Request, text: str) -> Said | None:

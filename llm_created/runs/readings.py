@@ -79,11 +79,16 @@ def meant(found: Sequence[Reading], which: Which) -> list[Reading]:
 
 
 def _of_folder(found: Sequence[Reading], which: Which, rows: int) -> list[Reading]:
-    if which.reading:
-        same = [one for one in found if one.digest == which.reading]
-        # Rows that were made for a larger number begin with those made for a smaller one.
-        larger = sorted((one for one in same if one.target >= rows), key=lambda one: one.target)
-        return [one for one in same if one.target == which.target] or larger
+    if not which.reading:
+        return _with_rows(found, rows)
+    same = [one for one in found if one.digest == which.reading]
+    # Rows that were made for a larger number begin with those made for a smaller one.
+    larger = sorted((one for one in same if one.target >= rows), key=lambda one: one.target)
+    return [one for one in same if one.target == which.target] or larger
+
+
+def _with_rows(found: Sequence[Reading], rows: int) -> list[Reading]:
+    """The readings with so many rows, else the only one, if it has them among its own."""
     alone = found if len({one.key for one in found}) == 1 and found[0].target >= rows else []
     return [one for one in found if one.about.get("rows", one.target) == rows] or list(alone)
 
@@ -119,15 +124,19 @@ def add(
     """
     there = stored(db)
     same = [one for one in there if one.key == (digest, target)]
-    name = name or next((one.name for one in same if one.name), None)
+    name = name or next(filter(None, (one.name for one in same)), None)
     kept = furthest(db, same).id if same else 0
-    # What nobody began by a command has no digest.
-    _forget(db, (one.id for one in there if not one.digest or (one in same and one.id != kept)))
+    _forget(db, _superfluous(there, same, kept))
     db.execute("UPDATE readings SET name = NULL WHERE name = ?", (name,))
     insert = "INSERT INTO readings (digest, target, name, about) VALUES (?, ?, ?, ?)"
     number = int(db.execute(insert, (digest, target, name, json.dumps(about))).lastrowid or 0)
     _forget(db, (one.id for one in stored(db)[MOST:] if not one.name and one.id != kept))
     return number, name
+
+
+def _superfluous(there: Sequence[Reading], same: Sequence[Reading], kept: int) -> list[int]:
+    """What a new reading stands for, but for what is kept of it; what nobody began by a command has no digest."""
+    return [one.id for one in there if not one.digest or (one in same and one.id != kept)]
 
 
 def _forget(db: sqlite3.Connection, numbers: Iterable[int]) -> None:
