@@ -85,7 +85,7 @@ def blind(row: Row) -> Row:
 
 def own_names(task: Task, item: Mapping[Any, Any]) -> dict[str, Any]:
     """The object with the task's own field names, where it has those of the human files instead."""
-    by_name = {fold(key): value for key, value in item.items() if isinstance(key, str)}
+    by_name = _by_name(item)
     own = {field: by_name.pop(fold(field)) for field in task.fields if fold(field) in by_name}
     others = [(task.answer, "label"), (task.answer, "answer"), (task.options, "options")]
     others += zip(task.inputs, ("question", "context"), strict=False)
@@ -104,24 +104,43 @@ def in_words(task: Task, record: Mapping[Any, Any], table: bool) -> dict[str, An
         record (`Mapping`): as it stands in a file.
         table (`bool`): whether it is from a table; in JSON lines an answer is text.
     """
-    named = own_names(task, record)
-    by_name = {fold(key): value for key, value in record.items() if isinstance(key, str)}
-    if table and (listed := listed_in(named.get(task.options))) is not None:
-        named[task.options] = listed
+    named, by_name = own_names(task, record), _by_name(record)
+    if table:
+        named |= _opened(task, named)
     options, given = _options(task, named), named.get(task.answer)
-    if not options or given is None or given == "":
+    if not options or given in (None, ""):
         return named
     ours = {"id", "parent_id", "depth"} <= by_name.keys()
-    text, index = by_name.get(fold(task.text_column)), _whole(given, table)
-    if isinstance(text, str) and text:
-        spoken = match(text, options)
-        if isinstance(spoken, int) and spoken in (match(given, options), index):
-            return named | {task.answer: options[spoken]}
-        if ours:
-            return Reason("two_answers", f"{task.answer} is {shorten(str(given))}, {task.text_column} {shorten(text)}")
+    text, index = _text_beside(task, by_name), _whole(given, table)
+    spoken = _both_name(options, text, given, index)
+    if spoken is not None:
+        return named | {task.answer: options[spoken]}
+    if ours and text:
+        return Reason("two_answers", f"{task.answer} is {shorten(str(given))}, {task.text_column} {shorten(text)}")
     if table and index is not None and not isinstance(given, str):
         named[task.answer] = _answer_at(task, options, index, ours)
     return named
+
+
+def _by_name(record: Mapping[Any, Any]) -> dict[str, Any]:
+    return {fold(key): value for key, value in record.items() if isinstance(key, str)}
+
+
+def _opened(task: Task, named: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a cell lists, as a list."""
+    listed = listed_in(named.get(task.options))
+    return {} if listed is None else {task.options: listed}
+
+
+def _text_beside(task: Task, by_name: Mapping[str, Any]) -> str:
+    text = by_name.get(fold(task.text_column))
+    return text if isinstance(text, str) else ""
+
+
+def _both_name(options: Sequence[str], text: str, given: object, index: int | None) -> int | None:
+    """The option that a text names, if the answer beside it names it too, or is its index."""
+    spoken = match(text, options)
+    return spoken if isinstance(spoken, int) and spoken in (match(given, options), index) else None
 
 
 def _answer_at(task: Task, options: Sequence[str], index: int, ours: bool) -> str | int:
