@@ -13,6 +13,7 @@ from ..analysis import measures
 from ..analysis.agreement import judged_tables
 from ..analysis.audited import audit_tables, looked
 from ..analysis.funnel import (
+    Funnel,
     balance,
     bounds_said,
     compute_said,
@@ -84,16 +85,25 @@ def facts(journal: Journal, task: Task, rows: Sequence[Row], options: Options) -
         rows (`Sequence[Row]`): its rows.
         options (`Options`): what a person says about them.
     """
-    identity, count, own = journal.get("identity"), funnel(journal), spent_on_rows(journal)
-    seed_from, shown = journal.get("seed_from"), identity["example"]
-    checks = journal.get("emission") or {}
-    counts = list(balance(task, count).items())
-    found = looked(journal, task)
-    held = [held_back(count)] if checks.get("balance") else []
-    others = identity.get("more_examples", [])
-    seeds = [task.seed_row(one) for one in (shown, *others)] if shown else []
-    drift = measures.likeness(seeds, rows, {row.id: row for row in rows}, {}) if shown else []
-    step = max(len(rows) // _SAMPLE, 1)
+    count, checks = funnel(journal), journal.get("emission") or {}
+    identity, provider, seed_from = (journal.get(name) for name in ("identity", "provider", "seed_from"))
+    return {
+        **_run(journal, task, identity),
+        **_examples(task, rows, identity, shown=options.shows_seed or not seed_from),
+        **_emission(checks, count),
+        **_labels(journal, task, count),
+        **_rows(task, rows),
+        **_cost(journal),
+        "provider": provider,
+        "seed_from": seed_from,
+        "leaks": leaks_said(journal, count),
+        "overlap": _overlap(options.overlap, journal.folder.name),
+        "again": again(identity, task, len(rows), seed_from, checks, provider),
+    }
+
+
+def _run(journal: Journal, task: Task, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for."""
     return {
         "config": identity["strategy"],
         "run": journal.folder.name[:8],
@@ -102,45 +112,73 @@ def facts(journal: Journal, task: Task, rows: Sequence[Row], options: Options) -
         "task": task,
         "identity": identity,
         "demo": identity["model"] == DEMO,
-        "provider": journal.get("provider"),
         "strategy": _STRATEGIES[identity["strategy"]],
         "method": identity["strategy"] in METHODS,
         "attributes": attributes_said(identity.get("attributes") or {}),
-        "checks": checks_said(checks),
-        "relabels": "relabel" in (checks.get("self_correct"), checks.get("verify_rule"), checks.get("reviewed")),
-        "held_back": held,
-        "num_rows": len(rows),
         "target": journal.get("target", 0),
-        "seed_from": seed_from,
-        "example": None if not shown or (seed_from and not options.shows_seed) else _json(shown),
+    }
+
+
+def _examples(task: Task, rows: Sequence[Row], identity: Mapping[str, Any], shown: bool) -> dict[str, Any]:
+    """What the run began with, and how far rows are from it."""
+    first, others = identity["example"], identity.get("more_examples", [])
+    seeds = [task.seed_row(one) for one in (first, *others)] if first else []
+    return {
+        "example": _json(first) if first and shown else None,
         "examples": 1 + len(others),
         "more_examples": list(map(_json, others[: _SAMPLE - 1])),
+        "drift": measures.likeness(seeds, rows, {row.id: row for row in rows}, {}) if seeds else [],
+    }
+
+
+def _emission(checks: Mapping[str, Any], count: Funnel) -> dict[str, Any]:
+    """What became of what was asked for."""
+    return {
+        "checks": checks_said(checks),
+        "relabels": "relabel" in (checks.get("self_correct"), checks.get("verify_rule"), checks.get("reviewed")),
+        "held_back": [held_back(count)] if checks.get("balance") else [],
         "stages": [(_STAGES[stage], getattr(count, stage)) for stage in _STAGES],
         "asked": count.asked,
         "turns": count.turns,
         "reasons": count.reasons.most_common(),
-        "judged": [one for one in judged_tables(journal, task) if one.kind != KIND],
-        "people": [one for one in judged_tables(journal, task) if one.kind == KIND] + list(audit_tables(found, task)),
+    }
+
+
+def _labels(journal: Journal, task: Task, count: Funnel) -> dict[str, Any]:
+    """Which answers there are, and what judges and people said of them."""
+    found, judged = looked(journal, task), judged_tables(journal, task)
+    people = [one for one in judged if one.kind == KIND]
+    return {
+        "judged": [one for one in judged if one.kind != KIND],
+        "people": people + list(audit_tables(found, task)),
         "agreement": found.agreement() if found else [],
-        "balance": counts,
+        "balance": list(balance(task, count).items()),
         "balanced_by": "label" if task.labels else "position of the answer",
+    }
+
+
+def _rows(task: Task, rows: Sequence[Row]) -> dict[str, Any]:
+    step = max(len(rows) // _SAMPLE, 1)
+    long = any(len(" ".join(row.inputs)) > measures.BEGINNING for row in rows)
+    return {
+        "num_rows": len(rows),
         "lengths": measures.lengths(task, rows),
-        "drift": drift,
-        "beginning": measures.BEGINNING
-        if any(len(" ".join(row.inputs)) > measures.BEGINNING for row in rows)
-        else None,
+        "beginning": measures.BEGINNING if long else None,
         "sample": [_json(task.example(row)) for row in rows[::step][:_SAMPLE]],
-        "spent": journal.spent(),
-        "lost": lost_said(journal.spent(), journal.get("price")),
+    }
+
+
+def _cost(journal: Journal) -> dict[str, Any]:
+    spent, own, price = journal.spent(), spent_on_rows(journal), journal.get("price")
+    return {
+        "spent": spent,
+        "lost": lost_said(spent, price),
         "more": [*filter(None, (outputs_said(journal), bounds_said(journal), servers_said(journal)))],
         "own": own,
-        "own_dollars": cost(own, journal.get("price")),
-        "price": journal.get("price"),
+        "own_dollars": cost(own, price),
+        "price": price,
         "compute": compute_said(journal),
-        "dollars": cost(journal.spent(), journal.get("price")),
-        "leaks": leaks_said(journal, count),
-        "overlap": _overlap(options.overlap, journal.folder.name),
-        "again": again(identity, task, len(rows), seed_from, checks, journal.get("provider")),
+        "dollars": cost(spent, price),
     }
 
 

@@ -30,22 +30,30 @@ def again(
     provider: str | None,
 ) -> str:
     """The command that defines the same run with the same checks, and so asks for the same rows."""
-    source = tasks.load(task.name) if task.name in tasks.names() else None
-    own = source if source is not None and source.task == task else None
+    own = _built_in(task)
     method = identity["strategy"] if identity["strategy"] in METHODS else ""
     paper, extra = _wording(identity, task)
-    built_in = own is not None and (_same(identity, own) or bool(seed_from))
-    words = [task.name] if built_in else ["--example", "task.json"]
+    named = own is not None and (_same(identity, own) or bool(seed_from))
+    words = [task.name] if named else ["--example", "task.json"]
     words += ["--paper"] * paper
     words += _example_words(seed_from, paper)
-    words += ["--model", identity["model"]]
-    served = identity["model"] != DEMO and Settings(model=identity["model"]).local is None
-    words += ["--base-url", "URL"] if served and provider != "OpenAI" else []
+    words += _model_words(identity["model"], provider)
     words += ["--method" if method else "--strategy", identity["strategy"], "-n", str(num_rows)]
     words += _number_words(identity, paper, method)
     words += _text_words(identity, paper, own.guide if own and method else None)
     words += ["--instruction-extra", "FILE"] if extra else []
     return shlex.join(["llm-created", "create", *words, *_check_words(checks, method)])
+
+
+def _built_in(task: Task) -> Source | None:
+    """The built-in task, if this is one as it stands."""
+    source = tasks.load(task.name) if task.name in tasks.names() else None
+    return source if source is not None and source.task == task else None
+
+
+def _model_words(model: str, provider: str | None) -> list[str]:
+    served = model != DEMO and Settings(model=model).local is None
+    return ["--model", model, *(["--base-url", "URL"] if served and provider != "OpenAI" else [])]
 
 
 def _example_words(seed_from: Mapping[str, Any] | None, paper: bool) -> list[str]:

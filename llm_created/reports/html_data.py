@@ -31,6 +31,8 @@ from .html_read import Reading, commonest, reply, script
 from .sample import Entry, divide, level, within
 
 _STAGES = ("asked", "parsed", "valid", "unique", "kept")
+# Of an identity, what the page says in words of its own.
+_ELSEWHERE = ("task", "example", "more_examples")
 
 
 class Doubted(NamedTuple):
@@ -125,40 +127,63 @@ def _replies(journal: Journal, sizes: Mapping[int, int]) -> Iterator[str]:
 def _figures(journal: Journal, task: Task, reading: Reading, count: Funnel) -> dict[str, Any]:
     """What is said of the whole run, as plain JSON."""
     identity = journal.get("identity")
-    shown = [identity["example"], *identity.get("more_examples", ())] if identity["example"] else []
-    seeds = [task.seed_row(one) for one in shown]
-    people = looked(journal, task)
-    drift = measures.likeness(seeds, reading.compared, reading.parents, reading.cosines) if seeds else []
+    seeds = _seeds(identity, task)
     return {
         "run": journal.folder.name,
         "name": journal.get("name"),
         "library": f"llm-created {__version__}",
         "task": task.to_json() | {"columns": list(task.columns)},
-        "identity": {
-            name: value for name, value in identity.items() if name not in ("task", "example", "more_examples")
-        },
-        "seed": _seed(seeds[0]) if seeds else None,
-        **({"seeds": {seed.id: shorten(" ".join(seed.inputs), 160) for seed in seeds}} if len(seeds) > 1 else {}),
+        "identity": {name: value for name, value in identity.items() if name not in _ELSEWHERE},
+        **_seeds_said(seeds),
         "checks": checks_said(journal.get("emission") or {}),
         "attributes": attributes_said(identity.get("attributes") or {}),
-        "judged": [one.plain() for one in (*judged_tables(journal, task), *audit_tables(people, task))],
-        "agreement": people.agreement() if people else [],
+        **_judged(journal, task),
         "target": journal.get("target", 0),
         "funnel": [[stage, getattr(count, stage)] for stage in _STAGES],
         "spare": count.spare,
         "leakage": leaks_said(journal, count),
         "reasons": count.reasons.most_common(),
         "balance": list(balance(task, count).items()) if count.kept else [],
-        "longest": reading.spread.longest() if task.variable and reading.rows.seen else None,
+        "longest": _longest(reading, task),
         "depths": sorted(count.depths.items()),
         "lengths": [one._asdict() for one in reading.spread.lengths()],
-        "drift": [one._asdict() for one in drift],
+        "drift": _drift(seeds, reading),
         "cost": _cost(journal, count),
         "time": times(journal),
         "drawn": commonest(reading.drawn),
         "compared": html_read.COMPARED if reading.rows.seen > html_read.COMPARED else None,
         "beginning": measures.BEGINNING,
     }
+
+
+def _seeds(identity: Mapping[str, Any], task: Task) -> list[Row]:
+    shown = [identity["example"], *identity.get("more_examples", ())] if identity["example"] else []
+    return [task.seed_row(one) for one in shown]
+
+
+def _seeds_said(seeds: Sequence[Row]) -> dict[str, Any]:
+    """The first formatting example; of several, the beginning of each."""
+    said: dict[str, Any] = {"seed": _seed(seeds[0]) if seeds else None}
+    if len(seeds) > 1:
+        said["seeds"] = {seed.id: shorten(" ".join(seed.inputs), 160) for seed in seeds}
+    return said
+
+
+def _judged(journal: Journal, task: Task) -> dict[str, Any]:
+    """What judges and people said of labels."""
+    people = looked(journal, task)
+    tables = [one.plain() for one in (*judged_tables(journal, task), *audit_tables(people, task))]
+    return {"judged": tables, "agreement": people.agreement() if people else []}
+
+
+def _longest(reading: Reading, task: Task) -> Any:
+    return reading.spread.longest() if task.variable and reading.rows.seen else None
+
+
+def _drift(seeds: Sequence[Row], reading: Reading) -> list[dict[str, Any]]:
+    if not seeds:
+        return []
+    return [one._asdict() for one in measures.likeness(seeds, reading.compared, reading.parents, reading.cosines)]
 
 
 def _seed(example: Row) -> dict[str, Any]:
