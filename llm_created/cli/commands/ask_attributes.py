@@ -89,14 +89,19 @@ def _propose(source: Source, settings: Settings, strategy: str) -> dict[str, Any
     connect.ready(settings, identity)
     question = asking.Question(messages, schemas.of_attributes(by_label), key_of(messages))
     reply = asking.all_replies(identity, settings, "asked", [question])[0]
-    said = [_by_name(value) for value in objects(reply.text) if not isinstance(value, Reason)]
-    found = _usable({name: one for value in said for name, one in value.items()}, task)
+    found = _usable(_proposed(reply.text), task)
     if not found:
         raise RunFailed(
             f"the model proposed no attributes ({shorten(reply.text or reply.reason, 120)!r}): write them into a file "
             "for --attributes"
         )
     return found
+
+
+def _proposed(text: str) -> dict[str, Any]:
+    """All dimensions that a reply names."""
+    said = [_by_name(value) for value in objects(text) if not isinstance(value, Reason)]
+    return {name: one for value in said for name, one in value.items()}
 
 
 def _by_name(value: Mapping[str, Any]) -> Mapping[str, Any]:

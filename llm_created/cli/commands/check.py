@@ -33,15 +33,9 @@ _KINDS = {
 
 def check(args: argparse.Namespace, argv: list[str]) -> int:
     """`llm-created check RUN`: exact and near-duplicates, leaks and balance in any rows."""
-    if args.embedding_model and args.near_duplicates is None and not args.label_errors:
-        raise UsageError(f"--embedding-model {args.embedding_model!r} goes with --near-duplicates or --label-errors")
-    if args.features and not args.label_errors:
-        raise UsageError(f"--features {args.features} goes with --label-errors")
+    _check_flags(args)
     seen, about = usual(args.embedding_model, args.features) if args.label_errors else (None, "")
-    task, near = tasks.named(args.task).task if args.task else None, None
-    if args.near_duplicates is not None:
-        near = NearDuplicates(args.near_duplicates, args.embedding_model or DEFAULT_EMBEDDING_MODEL)
-        near.require()
+    task, near = tasks.named(args.task).task if args.task else None, _near(args)
     found = read(args.run, task, args.human_data)
     known = EvaluationSets.load(args.check_against, found.task, args.human_data) if args.check_against else None
     progress = Progress()
@@ -61,6 +55,22 @@ def check(args: argparse.Namespace, argv: list[str]) -> int:
     return 0
 
 
+def _check_flags(args: argparse.Namespace) -> None:
+    if args.embedding_model and args.near_duplicates is None and not args.label_errors:
+        raise UsageError(f"--embedding-model {args.embedding_model!r} goes with --near-duplicates or --label-errors")
+    if args.features and not args.label_errors:
+        raise UsageError(f"--features {args.features} goes with --label-errors")
+
+
+def _near(args: argparse.Namespace) -> NearDuplicates | None:
+    """What finds near-duplicates, if they are asked for and it can."""
+    if args.near_duplicates is None:
+        return None
+    near = NearDuplicates(args.near_duplicates, args.embedding_model or DEFAULT_EMBEDDING_MODEL)
+    near.require()
+    return near
+
+
 def lines(found: Found, near: NearDuplicates | None = None, known: EvaluationSets | None = None) -> list[str]:
     """What was found, in words, at most 80 columns wide; `near` and `known` say what was searched for."""
     count = f"{len(found.rows):,} rows of {found.name}"
@@ -76,15 +86,18 @@ def lines(found: Found, near: NearDuplicates | None = None, known: EvaluationSet
     if near:
         said += ["", _head(f"near-duplicates from {near.threshold:g}", len(found.near), found)]
         said += _examples(found.near)
-    if known:
-        said += ["", _head("rows that repeat an evaluation set", len(found.leaks), found)]
-        kinds = Counter((leak.where, leak.kind) for _, leak in found.leaks)
-        said += [f"  {fit(where, 40)}: {number:,} {_KINDS[kind]}" for (where, kind), number in kinds.items()]
-        said += _examples([one for one, _ in found.leaks])
+    said += _leaks(found) if known else []
     if found.doubted is not None:
         said += ["", _head("labels that are likely wrong", len(found.doubted), found)]
         said += _examples(found.doubted)
     return [*said, "", *_balance(found)]
+
+
+def _leaks(found: Found) -> list[str]:
+    said = ["", _head("rows that repeat an evaluation set", len(found.leaks), found)]
+    kinds = Counter((leak.where, leak.kind) for _, leak in found.leaks)
+    said += [f"  {fit(where, 40)}: {number:,} {_KINDS[kind]}" for (where, kind), number in kinds.items()]
+    return said + _examples([one for one, _ in found.leaks])
 
 
 def _doubts(found: Found, about: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...data.columns import Columns
 from ...errors import StoppedShort, UsageError
+from ...fitting.fit import Fitted
 from ...fitting.fit import fit as fitted
 from ...fitting.plan import Plan
 from ...models.use import lines
@@ -48,20 +49,19 @@ def fit(args: argparse.Namespace, argv: list[str]) -> int:
         raise StoppedShort(f"{short}\nto go on: {shlex.join(['llm-created', *argv])}") from None
     if settings.model == DEMO:
         say(_DEMO)
-    if found.table:
-        align = "<>>><>>>"
-        for line in table(found.table, align):
-            out(line)
-        out("")
-    for line in wrap(found.verdict, 80):
-        out(line)
+    out(*_compared(found))
     out("", f"kept: {found.about['chosen']}, {found.about['why']}")
     if found.about["short"]:
         say(f"note: {found.about['short']}; the same command with a higher cap goes on")
     out("" if found.new else "(done before)", f"{found.folder}: the classifier, README.md, report.md, created.jsonl")
-    for line in lines(found.folder, found.task, found.kind):
-        out(line)
+    out(*lines(found.folder, found.task, found.kind))
     return 0
+
+
+def _compared(found: Fitted) -> list[str]:
+    """The table, if there was something to compare, and what follows from it."""
+    shown = [*table(found.table, "<>>><>>>"), ""] if found.table else []
+    return [*shown, *wrap(found.verdict, 80)]
 
 
 def _columns(args: argparse.Namespace) -> Columns:

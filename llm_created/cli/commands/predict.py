@@ -90,12 +90,16 @@ def _where(args: argparse.Namespace, path: Path) -> tuple[str, str]:
     if args.out == STANDARD or (args.out is None and args.file == STANDARD):
         return STANDARD, kind
     to = Path(args.out).expanduser() if args.out else path.with_name(f"{path.stem}-predicted{kind}")
+    _check_out(to, path, args.overwrite)
+    return str(to), to.suffix.lower()
+
+
+def _check_out(to: Path, path: Path, overwrite: bool) -> None:
     if to.suffix.lower() not in WRITTEN:
         raise UsageError(f"`out` {str(to)!r}: answers are written as {', '.join(WRITTEN)}")
-    if to.exists() and (to.is_dir() or to.samefile(path) or not args.overwrite):
+    if to.exists() and (to.is_dir() or to.samefile(path) or not overwrite):
         what = "a folder" if to.is_dir() else "the file that is read" if to.samefile(path) else "there already"
         raise UsageError(f"`out` {str(to)!r} is {what}: give another one" + " or --overwrite" * (what[0] == "t"))
-    return str(to), to.suffix.lower()
 
 
 def _lines(model: Classifier, counted: Counted, abstain: float | None) -> Iterator[str]:
