@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..runs.human import KIND, LABEL, UNSURE, Said, latest
@@ -56,19 +56,26 @@ class People:
         sure = [vote for vote in votes if vote is not None]
         if not sure:
             return None
-        answer, count = Counter(sure).most_common(1)[0]
-        judged = answer if 2 * count > len(sure) and answer != _NOT_THIS else None
+        judged = _most(sure)
         told = json.dumps([None if vote == _NOT_THIS else vote for vote in votes])
         if judged == row.answer:
             return Verdict(row, None, judged, told)
         if self.rule == "relabel" and judged is not None:
             return Verdict(row._replace(answer=judged), None, judged, told)
-        given = repr(shorten(row.options[row.answer], 40))
-        if judged is not None:
-            why = f"given {given}, and people say {shorten(row.options[judged], 40)!r}"
-        else:
-            why = f"people do not hold {given} right"
-        return Verdict(row, Reason(KIND, why), judged, told)
+        return Verdict(row, Reason(KIND, _against(row, judged)), judged, told)
+
+
+def _against(row: Row, judged: int | None) -> str:
+    given = repr(shorten(row.options[row.answer], 40))
+    if judged is None:
+        return f"people do not hold {given} right"
+    return f"given {given}, and people say {shorten(row.options[judged], 40)!r}"
+
+
+def _most(votes: Sequence[int]) -> int | None:
+    """The option that more than half of these are for."""
+    answer, count = Counter(votes).most_common(1)[0]
+    return answer if 2 * count > len(votes) and answer != _NOT_THIS else None
 
 
 def vote_on(row: Row, said: Said) -> int | None:

@@ -122,13 +122,9 @@ def _case(task: Task, columns: human.Columns | None, number: int, record: Any, t
         return Case(number, record, reason=Reason("not_an_object", f"{type(record).__name__} instead of an object"))
     named = fields.own_names(task, record)
     row = fields.unanswered(task, named)
-    if isinstance(row, Reason) and columns is not None:
-        try:
-            example = columns(record)
-        except (LookupError, TypeError, ValueError, AttributeError):
-            example = None
-        again = fields.unanswered(task, example) if example else row
-        row, named = (again, dict(example or {})) if isinstance(again, Row) else (row, named)
+    if isinstance(row, Reason) and (example := _of_dataset(columns, record)):
+        again = fields.unanswered(task, example)
+        row, named = (again, example) if isinstance(again, Row) else (row, named)
     if isinstance(row, Reason):
         return Case(number, record, reason=row)
     told = fields.in_words(task, {**record, **named}, table)
@@ -139,6 +135,16 @@ def _case(task: Task, columns: human.Columns | None, number: int, record: Any, t
     if isinstance(given, int):
         return Case(number, record, row, given=given)
     return Case(number, record, row, stray=shorten(str(answer), 40) or "blank")
+
+
+def _of_dataset(columns: human.Columns | None, record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of a built-in task's own dataset under the task's names; nothing, if it is none."""
+    if columns is None:
+        return {}
+    try:
+        return dict(columns(record) or {})
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return {}
 
 
 def shots_for(source: Source, settings: Settings, count: int, file: str | None, asked: Collection[Row]) -> Shots:
@@ -170,15 +176,11 @@ def shots(task: Task, candidates: Iterable[Case | Row], count: int, seed: int, a
     Raises:
         UsageError: there are too few.
     """
-    taken = {question(row) for row in asked}
+    usable = _usable(candidates, seed, asked)
+    explained = {row.id: said for row, said in usable if said}
     pools: dict[int, list[Row]] = {}
-    explained: dict[str, str] = {}
-    for row, said in sorted(_labelled(candidates), key=lambda one: (digest([seed, one[0].id]), one)):
-        if question(row) not in taken and len({fold(option) for option in row.options}) == len(row.options):
-            taken.add(question(row))
-            pools.setdefault(row.answer if task.labels else 0, []).append(row)
-            if said:
-                explained[row.id] = said
+    for row, _ in usable:
+        pools.setdefault(row.answer if task.labels else 0, []).append(row)
     drawn = []
     for at in range(count):
         label = evenly(seed, "shots", at, len(task.labels)) if task.labels else 0
@@ -190,6 +192,17 @@ def shots(task: Task, candidates: Iterable[Case | Row], count: int, seed: int, a
             )
         drawn.append(pools[label].pop(0))
     return Shots(tuple(drawn), {row.id: explained[row.id] for row in drawn if row.id in explained})
+
+
+def _usable(candidates: Iterable[Case | Row], seed: int, asked: Collection[Row]) -> list[tuple[Row, str]]:
+    """Labelled rows in the order of the draw, no two about the same thing and none about what is asked."""
+    taken = {question(row) for row in asked}
+    usable = []
+    for row, said in sorted(_labelled(candidates), key=lambda one: (digest([seed, one[0].id]), one)):
+        if question(row) not in taken and len(set(map(fold, row.options))) == len(row.options):
+            taken.add(question(row))
+            usable.append((row, said))
+    return usable
 
 
 def _labelled(candidates: Iterable[Case | Row]) -> Iterator[tuple[Row, str]]:

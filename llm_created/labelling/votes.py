@@ -55,12 +55,19 @@ def of_replies(judge: Judge, row: Row, replies: Sequence[Reply]) -> Labelled:
     votes = tuple(vote for vote, _ in read)
     label = majority(votes)
     said = next((said for vote, said in read if said and vote == label), "") if label is not None else ""
-    unread = (reply.reason or "unclear" for reply, vote in zip(replies, votes, strict=True) if vote is None)
-    found = Labelled(row, label, votes, clean(said), tuple(unread))
-    if not isinstance(judge, Likelihood):
-        return found
-    shares = probabilities(row, replies[0]) or []
-    return found._replace(explanation="", probability=0.0 if label is None else shares[label])
+    found = Labelled(row, label, votes, clean(said), _unread(replies, votes))
+    return _likely(found, replies[0]) if isinstance(judge, Likelihood) else found
+
+
+def _unread(replies: Sequence[Reply], votes: Sequence[int | None]) -> tuple[str, ...]:
+    """Why the votes that are none name no option."""
+    return tuple(reply.reason or "unclear" for reply, vote in zip(replies, votes, strict=True) if vote is None)
+
+
+def _likely(found: Labelled, reply: Reply) -> Labelled:
+    """The same with the probability of the label, which explains it."""
+    shares = probabilities(found.row, reply) or []
+    return found._replace(explanation="", probability=0.0 if found.label is None else shares[found.label])
 
 
 def steadiness(counts: Sequence[Sequence[int]], same_labels: bool = True) -> Steadiness | None:

@@ -61,11 +61,14 @@ def _beside_given(
 
 
 def _reasons(cases: Sequence[Case], done: Sequence[Labelled]) -> Iterator[str]:
-    unreadable = [case for case in cases if case.reason is not None]
-    for code, count in Counter(case.reason.code for case in unreadable if case.reason).most_common():
-        first = next(case for case in unreadable if case.reason and case.reason.code == code)
-        assert first.reason is not None
-        yield fit(f"{count:,} {code}, e.g. record {first.number}: {first.reason.detail}", WIDTH - 2).join(("  ", ""))
+    unreadable = [(case.number, case.reason) for case in cases if case.reason is not None]
+    for code, count in Counter(reason.code for _, reason in unreadable).most_common():
+        number, first = next(one for one in unreadable if one[1].code == code)
+        yield fit(f"{count:,} {code}, e.g. record {number}: {first.detail}", WIDTH - 2).join(("  ", ""))
+    yield from _unread(done)
+
+
+def _unread(done: Sequence[Labelled]) -> Iterator[str]:
     unread = Counter(chain.from_iterable(one.unread for one in done))
     if unread:
         whole = sum(len(one.votes) for one in done)
