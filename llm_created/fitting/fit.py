@@ -97,10 +97,7 @@ def _before(plan: Plan, digest: str) -> Fitted | None:
         UsageError: it holds something else.
     """
     out = plan.out
-    try:
-        there = sorted(path.name for path in out.iterdir()) if out.exists() else []
-    except OSError as error:
-        raise UsageError(f"`out` {str(out)!r} cannot be used: {error.strerror or error}") from None
+    there = _names_in(out)
     if FIT_FILE not in there:
         if set(there) - {WORK}:
             raise UsageError(f"`out` {str(out)!r} holds other files ({', '.join(there[:3])}): give a new folder")
@@ -116,6 +113,13 @@ def _before(plan: Plan, digest: str) -> Fitted | None:
             "`overwrite=True`"
         )
     return None
+
+
+def _names_in(out: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in out.iterdir()) if out.exists() else []
+    except OSError as error:
+        raise UsageError(f"`out` {str(out)!r} cannot be used: {error.strerror or error}") from None
 
 
 def _told(folder: Path, new: bool) -> Fitted:

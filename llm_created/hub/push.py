@@ -140,17 +140,22 @@ def to_hub(journal: Journal, how: Pushed, say: Say = lambda text: None) -> str:
 
 def _with_others(ours: bytes, theirs: str, task: Task) -> bytes:
     """A task file that keeps what other configurations say of the same task: an example, or the task in words."""
-    try:
-        old = json.loads(theirs or "{}")
-    except (ValueError, RecursionError):
-        old = {}
-    new, about = json.loads(ours), task.to_json()
-    if not isinstance(old, dict) or any(old.get(name) != about[name] for name in about if name != "name"):
-        return ours
+    old, new = _of_same_task(theirs, task), json.loads(ours)
     kept = {name: old[name] for name in ("example", "guide") if old.get(name) and not new.get(name)}
     if "example" in kept and old.get("more_examples"):
         kept["more_examples"] = old["more_examples"]
     return _json(new | kept) if kept else ours
+
+
+def _of_same_task(text: str, task: Task) -> dict[str, Any]:
+    """What a task file says, if it is one of this task, whatever that is called."""
+    try:
+        said = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    about = {name: value for name, value in task.to_json().items() if name != "name"}
+    same = isinstance(said, dict) and all(said.get(name) == value for name, value in about.items())
+    return said if same else {}
 
 
 def published_share(text: str, run: str) -> float:

@@ -130,8 +130,7 @@ def _answer_key(
             raise UsageError(f"{ONE_ANSWER}, and `answer_field` {given!r} names a list: {present[given]!r}")
         return given
     scalars = {key: value for key, value in present.items() if key != options_key and not isinstance(value, list)}
-    known = {look(option) for option in allowed}
-    fitting = [key for key, value in scalars.items() if look(_text(value)) in known]
+    fitting = _fitting(scalars, allowed)
     found = named_answer(scalars) or (fitting[0] if len(fitting) == 1 else None)
     if found is not None:
         return found
@@ -139,6 +138,12 @@ def _answer_key(
         shown = shorten(", ".join(map(repr, allowed)), 100)
         raise UsageError(f"{ONE_ANSWER}, and no field of the example (keys seen: {keys}) holds one of {shown}")
     raise UsageError(f"which field is the answer cannot be told (keys seen: {keys}): name it with `answer_field` KEY")
+
+
+def _fitting(scalars: Mapping[str, Any], allowed: Sequence[str]) -> list[str]:
+    """The keys that hold one of the options."""
+    known = {look(option) for option in allowed}
+    return [key for key, value in scalars.items() if look(_text(value)) in known]
 
 
 def _label_space(

@@ -211,12 +211,11 @@ class Task:
         index = match(by_name.get(fold(self.answer)), options)
         if isinstance(index, Reason):
             return index
-        aside = tuple(scalar(by_name.get(fold(field))) or "" for field in self.aside)
-        if any(len(text) > MAX_FIELD for text in aside):
-            return Reason(
-                "too_long", next(name for name, text in zip(self.aside, aside, strict=True) if len(text) > MAX_FIELD)
-            )
-        return self._row(inputs, options, index)._replace(aside=aside)
+        aside = {field: scalar(by_name.get(fold(field))) or "" for field in self.aside}
+        for field, text in aside.items():
+            if len(text) > MAX_FIELD:
+                return Reason("too_long", field)
+        return self._row(inputs, options, index)._replace(aside=tuple(aside.values()))
 
     def _read_inputs(self, by_name: Mapping[str, object]) -> tuple[str, ...] | Reason:
         texts = []
@@ -382,7 +381,7 @@ def _alias(name: str) -> str:
 def match(value: object, options: Sequence[str]) -> int | Reason:
     """The index of the option that `value` names: exactly, else folded, else yes for true between two options."""
     text = scalar(value)
-    if text is None or not text:
+    if not text:
         return Reason("missing_field", "answer")
     if text in options:
         return options.index(text)
