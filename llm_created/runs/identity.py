@@ -160,10 +160,9 @@ class Identity:
         """The identity as plain JSON: what the digest is taken of and the journal's header holds."""
         # A task is what its fields and labels are: the name of the file that an example came in decides no row.
         task = {name: value for name, value in self.task.to_json().items() if name != "name"}
-        shows_example = self.strategy in SELF_REFERENCE
-        value: dict[str, Any] = {
+        value = {
             "task": task,
-            "example": self.task.example(self.seed_row) if shows_example else None,
+            "example": self.task.example(self.seed_row) if self.strategy in SELF_REFERENCE else None,
             "method": self.method,
             "strategy": self.strategy,
             "model": self.model,
@@ -173,16 +172,23 @@ class Identity:
             "top_p": float(self.top_p),
             "seed": self.seed,
         }
-        if shows_example and self.more_examples:
-            value["more_examples"] = list(map(self._short, self.seed_rows[1:]))
-        if not shows_example:
+        return value | self._told() | self._varied()
+
+    def _told(self) -> dict[str, Any]:
+        """What it goes by beside the first example: the others, or the task in words."""
+        if self.strategy not in SELF_REFERENCE:
             guide = self.guide.to_json()
-            value["guide"] = {name: guide[name] for name in ("description", "labels", "seed", "draws", "source")}
+            return {"guide": {name: guide[name] for name in ("description", "labels", "seed", "draws", "source")}}
+        return {"more_examples": list(map(self._short, self.seed_rows[1:]))} if self.more_examples else {}
+
+    def _varied(self) -> dict[str, Any]:
+        """What only some strategies go by, or only some runs."""
+        value: dict[str, Any] = {}
         if self.strategy == "targen":
             value["contexts"] = self.contexts
         elif self.attributes and self.strategy != "simprompt":
             value["attributes"] = dict(self.attributes)
-        if self.balance and shows_example:
+        if self.balance and self.strategy in SELF_REFERENCE:
             value["balance"] = True
         if self.min_words:
             value["min_words"] = self.min_words
