@@ -96,8 +96,7 @@ def _before(plan: Plan, digest: str) -> Fitted | None:
     Raises:
         UsageError: it holds something else.
     """
-    out = plan.out
-    there = _names_in(out)
+    out, there = plan.out, _names_in(plan.out)
     if FIT_FILE not in there:
         if set(there) - {WORK}:
             raise UsageError(f"`out` {str(out)!r} holds other files ({', '.join(there[:3])}): give a new folder")

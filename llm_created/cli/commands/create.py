@@ -51,10 +51,9 @@ def _tell(text: str) -> None:
 
 def _source(args: argparse.Namespace) -> Source:
     """The task that the arguments name."""
-    of_example = ("label_space", "labels", "answer_field", "options_field", "fields", "aside")
     if args.example and args.task:
         raise UsageError(f"give a task ({args.task!r}) or --example ({args.example!r}), not both")
-    aside = known.listed("aside", args.aside) if args.aside else []
+    aside = _listed("aside", args.aside)
     if args.fields and not args.example:
         if args.task:
             raise UsageError("--fields defines a task of its own: leave out the task's name")
@@ -62,17 +61,19 @@ def _source(args: argparse.Namespace) -> Source:
             args.fields, args.labels, args.num_options, args.answer_field, args.options_field, aside
         )
     if args.example:
-        fields, labels = (
-            [*known.listed(name, text)] if (text := getattr(args, name)) else [] for name in ("fields", "labels")
-        )
+        fields, labels = _listed("fields", args.fields), _listed("labels", args.labels)
         told = Columns(fields, args.answer_field, args.options_field, labels, args.label_space, aside)
         return examples.source(args.example, told, tell=_tell)
-    for name in (*of_example, "num_options"):
+    for name in ("label_space", "labels", "answer_field", "options_field", "fields", "aside", "num_options"):
         if getattr(args, name):
             raise UsageError(f"`{name}` goes with --example or --fields; a built-in task has its own label space")
     if not args.task:
         raise UsageError(f"which task? One of {', '.join(known.names())}, a builder file, or --example my.json")
     return known.load(args.task)
+
+
+def _listed(name: str, given: str | None) -> list[str]:
+    return [*known.listed(name, given)] if given else []
 
 
 def _run_of(args: argparse.Namespace) -> tuple[Settings, Identity, Prepared]:
@@ -133,8 +134,7 @@ def create(args: argparse.Namespace, argv: list[str]) -> int:
         for line in moved(args.name, before, journal):
             say(line)
         reasons = set(journal.unusable().values())
-        for line in shown.run(journal, made.task, width=runs.terminal_width()):
-            out(line)
+        out(*shown.run(journal, made.task, width=runs.terminal_width()))
         if path and args.push_to_hub and not short:
             out("", f"pushed: {to_hub(journal, flags.pushed(args, args.push_to_hub), say)}")
     out("", f"{output.written} rows in {path}" if path else "no rows, so no file was written")

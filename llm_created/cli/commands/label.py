@@ -47,6 +47,10 @@ def label(args: argparse.Namespace, argv: list[str]) -> int:
     console.out("", f"written: {out}")
     if short is not None:
         raise StoppedShort(f"{short}; to go on (after a cap, with a higher one): {shlex.join(['llm-created', *argv])}")
-    if found and not any(vote is not None for one in found if one for vote in one.votes):
+    if found and not any(map(_has_vote, found)):
         raise StoppedShort(f"no row got a label: none of the replies about {len(found)} rows names an option")
     return 0
+
+
+def _has_vote(one: Labelled | None) -> bool:
+    return one is not None and any(vote is not None for vote in one.votes)
