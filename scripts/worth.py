@@ -32,10 +32,11 @@ def lines(results: str) -> Iterator[Line]:
         table = [
             [cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"
         ]
-        if people is None or not table:
+        # Where the model learns nothing from people's rows either, its scores say nothing of any rows.
+        if people is None or not table or "**More human rows do not help" in section:
             continue
         created = {
-            cells[0]: float(cells[table[0].index("s of compute") + 1].split()[0])
+            cells[0]: float(cells[table[0].index("CPU s") + 1].split()[0])
             for cells in table[2:]
             if cells[1].split(" of ")[-1] == str(ROWS) and cells[2] == CHECK
         }
