@@ -80,7 +80,7 @@ RESULTS = """
 100 test rows. Human rows:
 20: 50.0 (40.0-60.0), 100: 71.6 (61.8-76.9).
 
-| method | rows | checks | seeds | tokens a row | s of compute | sst2 | creak | worth |
+| method | rows | checks | seeds | tokens a row | CPU s | sst2 | creak | worth |
 |---|--:|---|--:|--:|--:|--:|--:|--:|
 | simprompt | 100 | all rows | 3 | 190 | 133 | 66.4 (60.7-72.1) | 50.1 (49-51) | ~ 72 |
 | tree | 96 of 100 | all rows | 3 | 190 | 133 | 70.0 (60.7-72.1) | 50.1 (49-51) | ~ 90 |
@@ -91,7 +91,7 @@ RESULTS = """
 
 100: 51.0 (50.0-52.0).
 
-| method | rows | checks | seeds | tokens a row | s of compute | creak | worth |
+| method | rows | checks | seeds | tokens a row | CPU s | creak | worth |
 |---|--:|---|--:|--:|--:|--:|--:|
 | simprompt | 100 | all rows | 3 | 190 | 133 | 52.0 (50.7-53.1) | ~ 110 |
 """
