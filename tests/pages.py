@@ -60,8 +60,8 @@ def matches(said: str, printed: str, figures: bool = True) -> bool:
 
 
 def furnish(folder: Path) -> None:
-    """What readers of the pages have: the file of the tutorial, a test set and rows without labels."""
-    shutil.copyfile(DOCS / "files" / "mails.csv", folder / "mails.csv")
+    """What readers of the pages have: the files of a clone, a test set and rows without labels."""
+    shutil.copytree(DOCS / "files", folder / "docs" / "files")
     test = [{"question": f"Is {n} a number?", "options": ["True", "False"], "label": n % 2 == 0} for n in range(40)]
     (folder / "my_test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in test))
     asked = [{"question": f"is {n} more than nine"} for n in range(5)]
@@ -103,6 +103,9 @@ def play(page: Path, folder: Path, wanted: Callable[[str], bool] = lambda line: 
         encoder (`str`): the folder of a small model in the place of those of the Hub.
     """
     found, ran = blocks(page), 0
+    if page.parent == DOCS:
+        # Who reads the site has downloaded it; README speaks to who has a clone.
+        shutil.copyfile(DOCS / "files" / "mails.csv", folder / "mails.csv")
     for block, after in zip(found, [*found[1:], None], strict=True):
         printed = ""
         if block.kind == "python":

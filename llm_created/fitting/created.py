@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine
 from contextlib import aclosing, suppress
 from typing import Any, NamedTuple
 
-from ..creation.connect import price
 from ..creation.connect import ready as connected
 from ..creation.progress import Tally
 from ..creation.run import Plan as Bought
@@ -69,7 +68,6 @@ def create(ready: Ready, watcher: Watcher, tell: Tell) -> Created:
 
     short: list[StoppedShort] = []
     with Journal(run_folder(ready.made.digest), ready.made.as_json) as journal:
-        journal.set("price", price(ready.settings))
         found = asyncio.run(all_rows())
     # A cap is what a person wanted; who stops it by hand wants to go on.
     if short and (stop.is_set() or not found):

@@ -14,7 +14,7 @@ from ..data.columns import Columns
 from ..data.examples import Labelled, read_labelled
 from ..errors import UsageError
 from ..evaluation.results import fingerprint
-from ..runs.identity import MAX_EXAMPLES, Identity
+from ..runs.identity import MAX_EXAMPLES, SELF_REFERENCE, Identity, known_strategy
 from ..runs.settings import Settings
 from ..tasks.builtin import Source
 from ..tasks.task import Reason, Row, Task
@@ -114,16 +114,12 @@ def ready(plan: Plan, settings: Settings, tell: Tell) -> Ready:
     held = [str(plan.out / ".fit" / HELD_FILE)] if split.held else []
     against = settings.check_against or ()
     settings = replace(settings, check_against=[*([against] if isinstance(against, str) else against), *held])
-    if given.task.labels and settings.balance is False and plan.strategy in _CAN_ASK:
+    if given.task.labels and settings.balance is False and known_strategy(plan.strategy) in SELF_REFERENCE:
         settings.balance = "ask"
     shown = _examples(given.task, split.mine, plan.examples)
     first, *more = map(given.task.example, shown)
     made = identity(settings, Source(given.task, first, more_examples=more), plan.strategy)
     return Ready(plan, settings, given, split, shown, made)
-
-
-# Strategies whose calls can demand a label.
-_CAN_ASK = ("naive", "random", "contrastive", "diverse", "similar", "tree", "pool")
 
 
 def _parts(plan: Plan, given: Labelled, seed: int) -> Split:

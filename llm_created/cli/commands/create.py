@@ -124,7 +124,6 @@ def create(args: argparse.Namespace, argv: list[str]) -> int:
     again = command(argv, settings.num_rows if published else None)
     with Journal(run_folder(made.digest), made.as_json) as journal:
         before = names(journal)
-        journal.set("price", price(settings))
         ask_again(args.ask_again, journal, made.task)
         if settings.reviewed is not None and not journal.said() and not published:
             say(f"note: nobody has looked at its rows yet, which `llm-created review {made.digest[:8]}` is for")
