@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..data import fields
+from ..data.written import line
 from ..errors import StoppedShort, UsageError
 from ..runs.journal import Journal
 from ..tasks.task import Task
@@ -83,19 +83,10 @@ def text(
     ours = {name: _free(name, taken) for name in _OURS} | {_LABEL: column(task, cases)}
     records = [_record(case, found.get(place), short, ours) for place, case in enumerate(cases)]
     if suffix.lower() == ".json":
-        return f"[{f',{chr(10)} '.join(map(_line, records))}]\n"
+        return f"[{f',{chr(10)} '.join(map(line, records))}]\n"
     if between := {".csv": ",", ".tsv": "\t"}.get(suffix.lower()):
         return _cells(records, between)
-    return "".join(f"{_line(one)}\n" for one in records)
-
-
-def _line(record: Any) -> str:
-    line = json.dumps(record, ensure_ascii=False, default=str)
-    try:
-        line.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which JSON carries as an escape alone
-        return json.dumps(record, default=str)
-    return line
+    return "".join(f"{line(one)}\n" for one in records)
 
 
 def _cells(records: Sequence[Mapping[str, Any]], between: str) -> str:
@@ -106,7 +97,7 @@ def _cells(records: Sequence[Mapping[str, Any]], between: str) -> str:
     writer.writerow(names)
     for record in records:
         cells = (record.get(name) for name in names)
-        writer.writerow([_line(one) if isinstance(one, (dict, list)) else one for one in cells])
+        writer.writerow([line(one) if isinstance(one, (dict, list)) else one for one in cells])
     return lines.getvalue().encode("utf-8", "backslashreplace").decode()
 
 

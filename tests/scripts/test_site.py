@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pages
 import pytest
 import tiny
 from hub import Hub
+from server import Server
 
 import llm_created
 
@@ -19,6 +21,19 @@ README = ROOT / "README.md"
 # Written by scripts from real data, or of how the library is built: their commands are no reader's.
 OTHERS = ("design.md", "repetition.md", "results.md")
 GUIDE = [README, *sorted(path for path in pages.DOCS.glob("*.md") if path.name not in OTHERS)]
+
+
+@pytest.fixture
+def reader(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a reader's files, a key, and a server that stands where OpenAI would."""
+    bin_folder = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
+    # Both channels of a command come in their order.
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-readme-0123456789")
+    pages.furnish(tmp_path)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    return tmp_path
 
 
 def test_readme_is_short_and_its_light_commands_run(reader: Path) -> None:
